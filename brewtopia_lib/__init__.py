@@ -1,0 +1,3 @@
+"""Brewtopia: from till CSVs to trend reports."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,49 @@
+"""Errors whose message says what happened, to what, and what to do about it."""
+
+
+class BrewtopiaError(Exception):
+    """Anything Brewtopia refuses or fails to do; the message is one line for people."""
+
+    exit_code = 1
+
+
+class UsageError(BrewtopiaError):
+    """The caller asked for something that cannot be: nothing was started."""
+
+    exit_code = 2
+
+
+class SettingsError(UsageError):
+    """A setting has a value Brewtopia cannot use."""
+
+
+class ParameterError(UsageError):
+    """A report parameter is unknown, of the wrong type or outside its choices."""
+
+
+class SourceError(BrewtopiaError):
+    """A raw file or folder cannot be listed or read."""
+
+    def __init__(self, message: str, *, source: str) -> None:
+        super().__init__(message)
+        self.source = source
+
+
+class FeedError(BrewtopiaError):
+    """A feed file is wrong, or no single feed takes a raw file."""
+
+
+class LakeError(BrewtopiaError):
+    """The lake cannot be read or written."""
+
+
+class WarehouseError(BrewtopiaError):
+    """The warehouse cannot be read or written, or a query is wrong."""
+
+
+class ReportError(BrewtopiaError):
+    """A report could not be made."""
+
+
+class RetryableError(BrewtopiaError):
+    """It failed for a passing reason: the same call may go through later."""
