@@ -1,7 +1,5 @@
 """Settings, read once from the environment or a `.env` file and passed in."""
 
-import os
-from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -38,8 +36,11 @@ class Settings(BaseSettings):
     feeds: Path | None = None
 
 
-@lru_cache(maxsize=1)
-def _cached(directory: str, environment: tuple[tuple[str, str], ...]) -> Settings:
+def load_settings() -> Settings:
+    """The settings in force here and now.
+
+    Raises SettingsError naming the variable whose value cannot be used.
+    """
     try:
         return Settings()
     except ValidationError as error:
@@ -49,14 +50,3 @@ def _cached(directory: str, environment: tuple[tuple[str, str], ...]) -> Setting
             f"setting {name} {first['msg'].removeprefix('Value error, ')}: "
             "unset it for the default, or see the table of settings in README.md"
         ) from None
-
-
-def load_settings() -> Settings:
-    """The settings in force here and now.
-
-    Raises SettingsError naming the variable whose value cannot be used.
-    """
-    environment = tuple(
-        sorted((k, v) for k, v in os.environ.items() if k.upper().startswith("BREWTOPIA_"))
-    )
-    return _cached(os.getcwd(), environment)
