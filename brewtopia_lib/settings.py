@@ -1,52 +1,136 @@
 """Settings, read once from the environment or a `.env` file and passed in."""
 
+import os
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import BeforeValidator, ValidationError
+from pydantic import ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from brewtopia_lib.errors import SettingsError
 
+FORMS = {
+    "raw": ("a folder", "s3://bucket/prefix"),
+    "lake": ("a folder", "s3://bucket/prefix"),
+    "warehouse": ("a DuckDB file", "redshift://…"),
+    "reports": ("a folder", "s3://bucket/prefix"),
+    "mail": ("outbox:folder", "smtp://…", "smtps://…", "ses://region"),
+    "feeds": ("a folder",),
+}
+"""What each setting may be; a local path is meant where no scheme is shown."""
 
-def _not_blank(value: Any) -> Any:
-    if isinstance(value, str) and not value.strip():
-        raise ValueError("is empty")
-    return value
-
-
-Location = Annotated[str, BeforeValidator(_not_blank)]
+OUTBOX = "outbox:"
 
 
 class Settings(BaseSettings):
     """Where everything lives. Every default is embedded and works offline.
 
-    Locations are local paths, relative to the working directory, or URIs.
+    Locations are absolute local paths or URIs. A relative path starts at the project folder
+    (see `project_folder`), so that a notebook in a subfolder means the same place.
     """
 
     model_config = SettingsConfigDict(
-        env_prefix="BREWTOPIA_", env_file=".env", extra="ignore", frozen=True
+        env_prefix="BREWTOPIA_",
+        extra="ignore",
+        frozen=True,
+        validate_default=True,
+        hide_input_in_errors=True,
     )
 
-    raw: Location = "data/raw"
-    lake: Location = "data/lake"
-    warehouse: Location = "data/warehouse.duckdb"
-    reports: Location = "reports/output"
-    mail: Location = "outbox:reports/outbox"
+    raw: str = "data/raw"
+    lake: str = "data/lake"
+    warehouse: str = "data/warehouse.duckdb"
+    reports: str = "reports/output"
+    mail: str = "outbox:reports/outbox"
     feeds: Path | None = None
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _usable(cls, value: Any, info: ValidationInfo) -> Any:
+        """The location made absolute, or a ValueError that names the allowed forms."""
+        if not isinstance(value, str | Path):
+            return value
+        text = str(value).strip()
+        if not text:
+            raise ValueError("is empty")
+        forms = FORMS[str(info.field_name)]
+        scheme, separator, rest = text.partition("://")
+        if separator:
+            uri = f"{scheme.lower()}://{rest}"
+            if rest and any(uri.startswith(form.partition("://")[0] + "://") for form in forms):
+                return uri
+        elif info.field_name != "mail":
+            return _absolute(text)
+        elif text.startswith(OUTBOX) and text != OUTBOX:
+            return OUTBOX + _absolute(text.removeprefix(OUTBOX))
+        raise ValueError(f"must be {' or '.join(forms)}")
+
+    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
+        """What a repr shows: locations without their secrets."""
+        for name, value in super().__repr_args__():
+            yield name, without_secrets(value) if isinstance(value, str) else value
 
 
 def load_settings() -> Settings:
-    """The settings in force here and now.
+    """The settings in force here and now; the environment goes before `.env`.
 
     Raises SettingsError naming the variable whose value cannot be used.
     """
+    env_file = project_folder() / ".env"
     try:
-        return Settings()
+        return Settings(_env_file=env_file, _env_file_encoding="utf-8")
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        name = "BREWTOPIA_" + "_".join(str(part) for part in first["loc"]).upper()
+        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        name = "BREWTOPIA_" + str(first["loc"][0]).upper()
         raise SettingsError(
             f"setting {name} {first['msg'].removeprefix('Value error, ')}: "
             "unset it for the default, or see the table of settings in README.md"
         ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(
+            f"{env_file} cannot be read ({type(error).__name__}): "
+            "make it a readable UTF-8 text file, or remove it"
+        ) from None
+
+
+def project_folder() -> Path:
+    """The nearest folder, from the working directory up, with a `.env` or `pyproject.toml`.
+
+    Where there is none, the working directory.
+    """
+    here = Path.cwd()
+    for folder in (here, *here.parents):
+        if (folder / ".env").is_file() or (folder / "pyproject.toml").is_file():
+            return folder
+    return here
+
+
+def local_path(location: str, name: str) -> Path:
+    """The local path that the location of setting `name` (`raw`, `lake` …) stands for.
+
+    Raises SettingsError for a URI: only local paths can be used so far.
+    """
+    if "://" in location:
+        scheme = location.partition("://")[0]
+        raise SettingsError(
+            f"BREWTOPIA_{name.upper()} is a {scheme}:// location, which this version cannot use "
+            f"yet: set it to {FORMS[name][0]}"
+        )
+    return Path(location)
+
+
+def without_secrets(location: str) -> str:
+    """The location fit to print: a URI loses its user, password and query."""
+    scheme, separator, rest = location.partition("://")
+    place, _, query = rest.partition("?")
+    if not separator:
+        return location
+    if "@" in query:  # which part is the password cannot be told
+        return f"{scheme}://…"
+    _, at, host = place.rpartition("@")
+    return f"{scheme}://{'…@' if at else ''}{host}{'?…' if query else ''}"
+
+
+def _absolute(path: str) -> str:
+    return os.path.abspath(project_folder() / Path(path).expanduser())
