@@ -1,0 +1,335 @@
+"""The `brewtopia` command: a thin skin over the library.
+
+Every command imports what it needs itself, so that `brewtopia --help` answers at once.
+"""
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from datetime import date
+from io import TextIOWrapper
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
+
+import typer
+
+from brewtopia_lib import __version__
+from brewtopia_lib.errors import BrewtopiaError, SourceError, UsageError
+
+if TYPE_CHECKING:
+    from brewtopia_lib.ingest import CleanSummary, IngestSummary, LoadSummary
+
+FAILURES_SHOWN = 20
+QUALITY = ("quality_summary", "quality_files", "mismatched_totals", "look_alikes")
+
+app = typer.Typer(
+    name="brewtopia",
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+Uris = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[URI]...", help="Files or folders; without one, all raw files."),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        print(f"brewtopia {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def brewtopia(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_show_version, is_eager=True, help="Show the version and exit."
+        ),
+    ] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show the traceback of a failure, with any command.")
+    ] = False,
+) -> None:
+    """From a café chain's till CSVs to trend reports."""
+
+
+@app.command()
+def sample(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where the CSVs go.")],
+    branches: Annotated[int, typer.Option(metavar="N", min=1, help="How many branches.")] = 18,
+    days: Annotated[int, typer.Option(metavar="N", min=1, help="How many days of each.")] = 182,
+    seed: Annotated[int, typer.Option(metavar="S", help="The same seed gives the same bytes.")] = 1,
+    truth: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write what was planted, as JSON.")
+    ] = None,
+    faults: Annotated[bool, typer.Option("--faults", help="Sprinkle in faulty files.")] = False,
+) -> None:
+    """Write realistic till CSVs with planted trends."""
+    from brewtopia_lib.console import progress
+    from brewtopia_lib.sample import write_sample
+
+    with progress() as show:
+        made = write_sample(
+            folder,
+            branches=branches,
+            days=days,
+            seed=seed,
+            truth=truth,
+            faults=faults,
+            progress=show,
+        )
+    print(
+        f"{made.files:,} files, {made.orders:,} orders, {made.lines:,} lines, "
+        f"£{made.revenue:,} in {folder}"
+    )
+
+
+@app.command()
+def clean(uris: Uris = None, as_json: AsJson = False) -> None:
+    """Raw files to the lake: only what is new or changed."""
+    from brewtopia_lib.console import progress
+    from brewtopia_lib.ingest import clean_raw
+    from brewtopia_lib.settings import load_settings
+
+    with progress() as show:
+        summary = clean_raw(load_settings(), uris or (), progress=show)
+    _tell(summary, as_json)
+
+
+@app.command()
+def load(as_json: AsJson = False) -> None:
+    """The lake to the warehouse: only what is not loaded."""
+    from brewtopia_lib.console import progress
+    from brewtopia_lib.ingest import load_lake
+    from brewtopia_lib.settings import load_settings
+
+    with progress() as show:
+        summary = load_lake(load_settings(), progress=show)
+    _tell(summary, as_json)
+
+
+@app.command("ingest")
+def ingest_command(
+    uris: Uris = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Fail if any row is rejected.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Clean, then load."""
+    from brewtopia_lib.console import progress
+    from brewtopia_lib.ingest import ingest
+    from brewtopia_lib.settings import load_settings
+
+    with progress() as show:
+        summary = ingest(load_settings(), uris or (), strict=strict, progress=show)
+    _tell(summary, as_json)
+
+
+@app.command()
+def quality(as_json: AsJson = False) -> None:
+    """What was wrong with the files, and what it is worth."""
+    from brewtopia_lib.console import print_json, print_rows
+    from brewtopia_lib.queries import load_query
+    from brewtopia_lib.settings import load_settings
+    from brewtopia_lib.warehouse import open_warehouse
+
+    with open_warehouse(load_settings().warehouse) as warehouse:
+        answers = {name: warehouse.rows(load_query(name).sql) for name in QUALITY}
+    if as_json:
+        print_json(
+            {
+                name: [dict(zip(columns, row, strict=True)) for row in rows]
+                for name, (columns, rows) in answers.items()
+            }
+        )
+        return
+    for name, (columns, rows) in answers.items():
+        print(f"{name.replace('_', ' ').capitalize()}{'' if rows else ': none'}")
+        if rows:
+            print_rows(columns, rows)
+        print()
+
+
+@app.command()
+def sql(
+    query: Annotated[str, typer.Argument(metavar="SELECT", help="A query in quotes.")],
+    format: Annotated[
+        Literal["table", "csv", "json"], typer.Option(help="How the rows are printed.")
+    ] = "table",
+) -> None:
+    """A read-only query on the warehouse."""
+    from brewtopia_lib.console import print_rows
+    from brewtopia_lib.settings import load_settings
+    from brewtopia_lib.warehouse import open_warehouse
+
+    with open_warehouse(load_settings().warehouse) as warehouse:
+        names, rows = warehouse.rows(query)
+    print_rows(names, rows, format)
+
+
+@app.command()
+def report(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Such as company_trends.")],
+    branch: Annotated[
+        list[str] | None, typer.Option(metavar="BRANCH", help="For this branch; repeatable.")
+    ] = None,
+    all_branches: Annotated[
+        bool, typer.Option("--all-branches", help="One report for each branch.")
+    ] = False,
+    until: Annotated[
+        str | None, typer.Option(metavar="DATE", help="Last day, as 2024-03-31. [default: newest]")
+    ] = None,
+    weeks: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="How many weeks to look at.")
+    ] = None,
+    parameter: Annotated[
+        list[str] | None,
+        typer.Option("-p", metavar="NAME=VALUE", help="A parameter of the report; repeatable."),
+    ] = None,
+    workers: Annotated[
+        int, typer.Option(metavar="N", min=1, help="Reports made at the same time.")
+    ] = 1,
+) -> None:
+    """Make a report, and print the page to open."""
+    if branch and all_branches:
+        raise UsageError("--branch and --all-branches exclude each other: give one of them")
+    until_day = _day(until)
+    parameters = dict(_parameter(text) for text in parameter or ())
+
+    from brewtopia_lib.console import progress
+    from brewtopia_lib.reports import run_report
+    from brewtopia_lib.settings import load_settings
+
+    with progress() as show:
+        runs = run_report(
+            load_settings(),
+            name,
+            branches=branch,
+            all_branches=all_branches,
+            until=until_day,
+            weeks=weeks,
+            parameters=parameters,
+            workers=workers,
+            progress=show,
+        )
+    for run in runs:
+        if not run.error:
+            print(run.page)
+    _fail_if(
+        [
+            (f"{run.name} for {run.branch or 'the whole chain'}", run.error)
+            for run in runs
+            if run.error
+        ]
+    )
+
+
+@app.command()
+def doctor() -> None:
+    """Check every configured part, and say how to mend what is broken."""
+    from brewtopia_lib.doctor import examine
+
+    broken = 0
+    for finding in examine():
+        print(finding)
+        broken += finding.is_broken
+    if broken:
+        raise BrewtopiaError(f"{broken} of the parts above must be mended")
+
+
+@app.command()
+def lab() -> None:
+    """Open JupyterLab on the notebooks."""
+    from brewtopia_lib.settings import project_folder
+
+    notebooks = project_folder() / "notebooks"
+    if not notebooks.is_dir():
+        raise SourceError(
+            f"there is no folder {notebooks}: run brewtopia lab inside the checkout",
+            source=str(notebooks),
+        )
+    os.execv(sys.executable, [sys.executable, "-m", "jupyterlab", str(notebooks)])
+
+
+def _day(text: str | None) -> date | None:
+    try:
+        return date.fromisoformat(text) if text is not None else None
+    except ValueError:
+        raise UsageError(f"{text!r} is no date: write it as in 2024-03-31") from None
+
+
+def _parameter(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not (name and equals):
+        raise UsageError(f"-p {text!r} is no parameter: write it as in -p name=value")
+    return name, value
+
+
+def _tell(summary: "CleanSummary | LoadSummary | IngestSummary", as_json: bool) -> None:
+    from brewtopia_lib.console import print_facts, print_json
+
+    (print_json if as_json else print_facts)(summary.to_json())
+    _fail_if(summary.failures)
+
+
+def _fail_if(failures: Sequence[tuple[str, str]]) -> None:
+    """A line on stderr for each thing that failed, up to a screenful, and exit code 1."""
+    for thing, why in failures[:FAILURES_SHOWN]:
+        _say(f"{thing}: {why}")
+    if len(failures) > FAILURES_SHOWN:
+        _say(f"and {len(failures) - FAILURES_SHOWN:,} more failed")
+    if failures:
+        raise typer.Exit(1)
+
+
+def _say(message: str) -> None:
+    from brewtopia_lib.console import printable
+
+    print(f"brewtopia: {printable(message.strip())}", file=sys.stderr)
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line and exit: 0 done, 1 it failed, 2 wrong usage, 130 interrupted."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if "--debug" in given:  # it may stand after the command too
+        given = ["--debug", *(argument for argument in given if argument != "--debug")]
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # files and pipes get UTF-8 whatever the locale
+            stream.reconfigure(
+                encoding=None if stream.isatty() else "utf-8", errors="backslashreplace"
+            )
+    try:
+        try:
+            app(given)
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:  # the reader has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except Exception as error:  # noqa: BLE001 - here every failure becomes one line
+        if "--debug" in given:
+            traceback.print_exc()
+        _say(_explained(error))
+        sys.exit(error.exit_code if isinstance(error, BrewtopiaError) else 1)
+    raise AssertionError("a command line always exits")
+
+
+def _explained(error: Exception) -> str:
+    """What went wrong, in one line without any data of the till files."""
+    if isinstance(error, BrewtopiaError):
+        return str(error)
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.strerror}: {error.filename}" if error.filename else error.strerror
+    if isinstance(error, ImportError):
+        return f"the package {error.name} is missing or broken: run make setup"
+    return (
+        f"an unexpected {type(error).__name__} stopped it: run it again with --debug "
+        "for the traceback, and report that"
+    )
