@@ -1,0 +1,325 @@
+"""Till layouts, declared in TOML: which files a feed takes and what each column means.
+
+A feed is an allow-list: a column it does not name is never read past the parser.
+"""
+
+import hashlib
+import re
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from fnmatch import fnmatch
+from functools import cached_property
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from brewtopia_lib.errors import FeedError
+
+GUIDE = "docs/add-a-till.md"
+
+ROLES = (
+    "sold_at", "date", "time", "branch", "items", "product", "size", "flavour",
+    "unit_price", "quantity", "line_total", "order", "total", "payment",
+)  # fmt: skip
+
+# Words a header is allowed to show in an error: anything else in a first line may be personal data.
+_HEADER_WORDS = frozenset(
+    "amount at basket branch card cash cost count currency customer date datetime day description "
+    "discount drink flavor flavour full gross hour id item items line location method name net no "
+    "number order ordered orders paid payment pounds price product qty quantity receipt row sale "
+    "sales shop site size sku sold store sum tax tender till time timestamp total transaction type "
+    "unit units value vat when".split()
+)
+
+
+def _one_or_many(value: Any) -> Any:
+    return (value,) if isinstance(value, str) else value
+
+
+Names = Annotated[tuple[str, ...], BeforeValidator(_one_or_many)]
+ColumnRef = Annotated[int, Field(strict=True, ge=1)] | Names
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class FileRule(_Table):
+    """Which files a feed takes, and how their text is cut into fields."""
+
+    name: str = "*"
+    columns: int | None = Field(default=None, ge=1)
+    delimiter: str = Field(default=",", min_length=1, max_length=1)
+    quote: str = Field(default='"', max_length=1)
+    skip_lines: int = Field(default=0, ge=0)
+
+
+class TimestampRule(_Table):
+    """Formats in strptime's letters; with date and time apart, "date time"."""
+
+    formats: Annotated[Names, Field(min_length=1)] = (
+        "%d/%m/%Y %H:%M",
+        "%d/%m/%Y %H:%M:%S",
+        "%Y-%m-%d %H:%M:%S",
+        "%Y-%m-%d %H:%M",
+        "%Y-%m-%dT%H:%M:%S",
+        "%Y-%m-%dT%H:%M",
+    )
+
+
+class MoneyRule(_Table):
+    """How an amount in pounds is spelled."""
+
+    decimal_mark: str = Field(default=".", pattern=r"^[.,]$")
+    currency: Names = ("£", "GBP")
+
+
+class BranchRule(_Table):
+    """Where the branch stands when no column has it."""
+
+    constant: str | None = None
+    file_name: str | None = None
+
+
+class ItemsRule(_Table):
+    """The item grammar: what separates items, and a pattern with named groups for one item."""
+
+    separator: str | None = None
+    pattern: str
+
+
+class Values(_Table):
+    """Spellings of a value, mapped to the one that is kept."""
+
+    branch: Mapping[str, str] = {}
+    payment: Mapping[str, str] = {}
+    product: Mapping[str, str] = {}
+    size: Mapping[str, str] = {}
+    flavour: Mapping[str, str] = {}
+
+
+class Feed(_Table):
+    """One till layout."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")
+    description: str = ""
+    before: Names = ()
+    null: Names = ("N/A", "NA", "MISSING", "None", "NULL", "nan", "-")
+    continuation: bool = False
+    file: FileRule = FileRule()
+    columns: Mapping[str, ColumnRef]
+    timestamp: TimestampRule = TimestampRule()
+    money: MoneyRule = MoneyRule()
+    branch: BranchRule = BranchRule()
+    items: ItemsRule | None = None
+    values: Values = Values()
+
+    @model_validator(mode="after")
+    def _coherent(self) -> Self:
+        roles = set(self.columns)
+        if unknown := roles - set(ROLES):
+            raise ValueError(f"[columns] has no role {_listed(unknown)}; roles: {', '.join(ROLES)}")
+        kinds = {isinstance(ref, int) for ref in self.columns.values()}
+        if len(kinds) > 1:
+            raise ValueError("[columns] gives some columns by number and some by name: choose one")
+        if kinds == {True} and self.file.columns is None:
+            raise ValueError("[file] columns (how many there are) is needed for numbered columns")
+        if kinds == {False} and self.file.columns is not None:
+            raise ValueError("[file] columns goes with numbered columns, not with header names")
+        if self.file.columns is not None:
+            too_far = {r for r, c in self.columns.items() if isinstance(c, int) and c > self.width}
+            if too_far:
+                raise ValueError(f"[columns] {_listed(too_far)} lies beyond column {self.width}")
+        if not ("sold_at" in roles or {"date", "time"} <= roles):
+            raise ValueError("[columns] needs sold_at, or date and time")
+        if "sold_at" in roles and roles & {"date", "time"}:
+            raise ValueError("[columns] has sold_at and also date or time: choose one")
+        places = ("branch" in roles) + bool(self.branch.constant) + bool(self.branch.file_name)
+        if places != 1:
+            raise ValueError(
+                "the branch comes from exactly one place: a column, [branch] constant, "
+                "or [branch] file_name"
+            )
+        if ("items" in roles) == ("product" in roles):
+            raise ValueError("[columns] needs either items (one row per order) or product")
+        if "items" in roles and self.items is None:
+            raise ValueError("[items] with a pattern is needed for the items column")
+        if "items" in roles and roles & {"order", "size", "flavour", "unit_price", "quantity"}:
+            raise ValueError("[columns] items stands alone; use product for one row per line")
+        if "product" in roles:
+            groups = self.item_groups if self.items else frozenset()
+            if "order" not in roles:
+                raise ValueError("[columns] order (a transaction id) is needed beside product")
+            if not ({"unit_price", "line_total"} & roles or {"price", "line_total"} & groups):
+                raise ValueError("[columns] needs unit_price or line_total beside product")
+        if self.continuation and "product" not in roles:
+            raise ValueError("continuation goes with one row per line (product and order)")
+        if self.items is not None:
+            self._check_item_pattern("items" in roles)
+        if self.branch.file_name is not None and "branch" not in re.compile(
+            self.branch.file_name
+        ).groupindex:
+            raise ValueError("[branch] file_name needs a group (?P<branch>…)")
+        return self
+
+    def _check_item_pattern(self, needs_price: bool) -> None:
+        known = {"product", "size", "flavour", "price", "quantity", "line_total"}
+        if unknown := self.item_groups - known:
+            raise ValueError(f"[items] pattern has an unknown group {_listed(unknown)}")
+        if "product" not in self.item_groups:
+            raise ValueError("[items] pattern needs a group (?P<product>…)")
+        if needs_price and not self.item_groups & {"price", "line_total"}:
+            raise ValueError("[items] pattern needs a group (?P<price>…) or (?P<line_total>…)")
+
+    @property
+    def width(self) -> int:
+        """How many columns a headerless file has; 0 where columns go by name."""
+        return self.file.columns or 0
+
+    @property
+    def per_line(self) -> bool:
+        """Whether a row is an order line; otherwise a row is a whole order."""
+        return "product" in self.columns
+
+    @cached_property
+    def item_pattern(self) -> re.Pattern[str] | None:
+        return re.compile(self.items.pattern) if self.items else None
+
+    @property
+    def item_groups(self) -> frozenset[str]:
+        return frozenset(self.item_pattern.groupindex) if self.item_pattern else frozenset()
+
+    @cached_property
+    def digest(self) -> str:
+        """Changes whenever the declaration does, so that files are cleaned again."""
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:16]
+
+    def takes_name(self, file_name: str) -> bool:
+        return fnmatch(file_name.casefold(), self.file.name.casefold())
+
+    def layout(self, first: Sequence[str]) -> dict[str, int] | None:
+        """Role → field index (from 0), if this feed can read a file with that first row."""
+        if self.width:
+            if len(first) != self.width or looks_like_header(first):
+                return None
+            return {role: ref - 1 for role, ref in self.columns.items() if isinstance(ref, int)}
+        header = [_folded(cell) for cell in first]
+        places: dict[str, int] = {}
+        for role, names in self.columns.items():
+            assert not isinstance(names, int)
+            found = [header.index(_folded(n)) for n in names if _folded(n) in header]
+            if found:
+                places[role] = found[0]
+            elif role not in ("payment", "size", "flavour", "quantity", "total"):
+                return None
+        return places if len(set(places.values())) == len(places) else None
+
+
+def looks_like_header(cells: Iterable[str]) -> bool:
+    """Whether a first row holds names of columns: every cell words, no cell a digit."""
+    cells = list(cells)
+    return all(cell.strip() and not re.search(r"\d", cell) for cell in cells) and any(
+        words and words <= _HEADER_WORDS for words in (_words(cell) for cell in cells)
+    )
+
+
+def shown_header(cells: Sequence[str]) -> str:
+    """A first row as an error may show it: only words that headers use, never data."""
+    if not looks_like_header(cells):
+        return f"{len(cells)} columns and no header"
+    shown = [cell.strip() if _words(cell) <= _HEADER_WORDS else "…" for cell in cells]
+    return f"the header {', '.join(shown)}"
+
+
+def choose_feed(
+    feeds: Sequence[Feed], file_name: str, first: Sequence[str]
+) -> tuple[Feed, dict[str, int]]:
+    """The one feed that takes a file, with its column places.
+
+    Args:
+        feeds: in any order; the choice does not depend on it.
+        file_name: last part of the file's key.
+        first: the cells of the first row that is not blank.
+
+    Raises:
+        FeedError: no feed takes the file, or two do and neither says that it comes before.
+    """
+    taking = []
+    for feed in feeds:
+        if feed.takes_name(file_name) and (layout := feed.layout(first)) is not None:
+            taking.append((feed, layout))
+    if not taking:
+        raise FeedError(
+            f"no feed takes this file: it has {shown_header(first)}; {GUIDE} shows how to add a till"
+        )
+    beaten = {name for feed, _ in taking for name in feed.before}
+    left = [(feed, layout) for feed, layout in taking if feed.name not in beaten]
+    if len(left) != 1:
+        names = _listed({feed.name for feed, _ in taking})
+        raise FeedError(
+            f"two feeds take this file: {names}; let one of them say "
+            f"before = [\"…\"] with the other's name, see {GUIDE}"
+        )
+    return left[0]
+
+
+def load_feeds(folder: Path | None = None) -> tuple[Feed, ...]:
+    """The built-in feeds, and those in `folder`, which may replace a built-in one by its name.
+
+    Raises FeedError naming the file and the entry that is wrong.
+    """
+    built_in = resources.files("brewtopia_lib") / "feeds"
+    feeds = _read_all((entry.name, entry.read_text("utf-8")) for entry in built_in.iterdir())
+    if folder is not None:
+        if not folder.is_dir():
+            raise FeedError(f"BREWTOPIA_FEEDS names {folder}, which is not a folder")
+        feeds |= _read_all((str(path), _text(path)) for path in sorted(folder.glob("*.toml")))
+    return tuple(feeds[name] for name in sorted(feeds))
+
+
+def parse_feed(text: str, name: str) -> Feed:
+    """One feed from TOML text; `name` is for error messages."""
+    try:
+        return Feed.model_validate(tomllib.loads(text))
+    except tomllib.TOMLDecodeError as error:
+        raise FeedError(f"feed {name} is not TOML: {error}; see {GUIDE}") from None
+    except re.error as error:
+        raise FeedError(f"feed {name}: a pattern is wrong: {error}; see {GUIDE}") from None
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        place = ".".join(str(part) for part in first["loc"])
+        what = first["msg"].removeprefix("Value error, ")
+        raise FeedError(f"feed {name}: {place + ': ' if place else ''}{what}; see {GUIDE}") from None
+
+
+def _read_all(files: Iterable[tuple[str, str]]) -> dict[str, Feed]:
+    feeds: dict[str, Feed] = {}
+    for name, text in files:
+        if not name.endswith(".toml"):
+            continue
+        feed = parse_feed(text, name)
+        if feed.name in feeds:
+            raise FeedError(f"feed {name}: the name {feed.name!r} is taken by another feed here")
+        feeds[feed.name] = feed
+    return feeds
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise FeedError(f"feed {path} cannot be read: {error}") from None
+
+
+def _folded(cell: str) -> str:
+    return " ".join(re.split(r"[\s_]+", cell.strip().casefold()))
+
+
+def _words(cell: str) -> frozenset[str]:
+    return frozenset(w for w in re.split(r"[\s_/()£-]+", cell.strip().casefold()) if w)
+
+
+def _listed(names: Iterable[str]) -> str:
+    return " and ".join(sorted(names))

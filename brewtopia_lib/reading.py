@@ -1,0 +1,250 @@
+"""Raw objects → the `raw` table: their fields as text, one row per raw row, and `broken` rows.
+
+DuckDB's parallel parser reads what is well formed; what it does not read row for row goes to the
+careful reader in `records`. Which of the two read an object is never visible in the result.
+"""
+
+import codecs
+import os
+import secrets
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import pandas as pd
+from duckdb import DuckDBPyConnection
+
+from brewtopia_lib.feeds import Feed
+from brewtopia_lib.records import MAX_ROW_BYTES, Record, read_records
+
+ORDER_ROLES = ("sold_at", "branch", "items", "total", "payment")
+LINE_ROLES = (
+    "order", "sold_at", "branch", "product", "size", "flavour", "unit_price", "quantity",
+    "line_total", "total", "payment",
+)  # fmt: skip
+
+_BLOCK_BYTES = 64 << 20
+_BLOCK_ROWS = 50_000
+
+
+@dataclass(frozen=True)
+class RawText:
+    """One raw object as the cleaning step takes it.
+
+    Attributes:
+        object_no: tells the objects of one run apart.
+        layout: role → field index, from 0.
+        width: how many fields a row has.
+        skip_lines: physical lines before the first row, the header's included.
+        branch: the branch of every row, where no column has it.
+        lines: how many lines `data` or `path` has, if the fast reader may try it.
+        data, path, records: exactly one of them says where the text is.
+    """
+
+    object_no: int
+    layout: Mapping[str, int]
+    width: int
+    skip_lines: int = 0
+    branch: str | None = None
+    lines: int | None = None
+    data: bytes | None = None
+    path: Path | None = None
+    records: Callable[[], Iterator[Record]] | None = None
+
+
+def fill(
+    connection: DuckDBPyConnection, table: str, columns: str, rows: Sequence[tuple[Any, ...]]
+) -> None:
+    """Make a temp table of Python rows."""
+    connection.execute(f"create or replace temp table {table} ({columns})")
+    _append(connection, table, rows)
+
+
+def read_raw(connection: DuckDBPyConnection, feed: Feed, texts: Sequence[RawText]) -> None:
+    """Fill the temp tables raw, broken and object from objects of one feed."""
+    roles = LINE_ROLES if feed.per_line else ORDER_ROLES
+    columns = ", ".join(f'"{role}" varchar' for role in roles)
+    fill(
+        connection, "raw",
+        f"object_no integer, line_number bigint, row_hash ubigint, {columns}", [],
+    )  # fmt: skip
+    fill(
+        connection, "broken",
+        "object_no integer, line_number bigint, reason varchar, row_length bigint", [],
+    )  # fmt: skip
+    fill(
+        connection, "object", "object_no integer, branch varchar, first_line bigint",
+        [(text.object_no, text.branch, text.skip_lines + 1) for text in texts],
+    )  # fmt: skip
+    reader = _Reader(connection, feed, roles, secrets.randbits(63))
+    for text in reader.read_fast(texts):
+        reader.read_carefully(text)
+
+
+@dataclass(frozen=True)
+class _Reader:
+    connection: DuckDBPyConnection
+    feed: Feed
+    roles: Sequence[str]
+    # Rows are compared by salted hashes of all their fields, so that nothing of a field that the
+    # feed does not name can be told from what a crash might leave behind.
+    salt: int
+
+    def read_fast(self, texts: Iterable[RawText]) -> list[RawText]:
+        """Read what is well formed; gives back the objects that are not.
+
+        Small objects are read as one text, each row led by its object's number, from memory that
+        no file system sees. An object counts as read when it gave as many rows as it has lines.
+        """
+        careful: list[RawText] = []
+        blocks: dict[tuple[Any, ...], list[RawText]] = {}
+        for text in texts:
+            if text.lines is None or (text.path is not None and _is_glob(text.path)):
+                careful.append(text)
+            elif text.path is not None:
+                careful += self._read_block([text], str(text.path))
+            elif not _can_share_memory() or (text.data or b"").count(b'"') % 2:
+                careful.append(text)
+            else:
+                blocks.setdefault((text.width, *text.layout.items()), []).append(text)
+        for block in blocks.values():
+            for part in _parts(block):
+                with _memory_file(_led(text, self.feed.file.delimiter) for text in part) as path:
+                    careful += self._read_block(part, path)
+        return careful
+
+    def _read_block(self, texts: Sequence[RawText], path: str) -> list[RawText]:
+        first = texts[0]
+        alone = first.path is not None
+        names = [f"c{index}" for index in range(first.width)]
+        typed = ({} if alone else {"object_no": "integer"}) | dict.fromkeys(names, "varchar")
+        file = self.feed.file
+        read = self.connection.execute(
+            f"insert into raw select {first.object_no if alone else 'object_no'}, null,"
+            f" hash({self.salt}, {', '.join(names)}),"
+            f" {', '.join(_role_text(role, first.layout) for role in self.roles)}"
+            " from read_csv(?, auto_detect = false, header = false, columns = ?, delim = ?,"
+            " quote = ?, escape = ?, skip = ?, ignore_errors = true, null_padding = false,"
+            " strict_mode = true, max_line_size = ?, compression = 'none')",
+            [
+                path, typed, file.delimiter, file.quote, file.quote,
+                first.skip_lines if alone else 0, MAX_ROW_BYTES,
+            ],
+        ).fetchone()  # fmt: skip
+        expected = {text.object_no: (text.lines or 0) - text.skip_lines for text in texts}
+        if alone and read is not None and read[0] == expected[first.object_no]:
+            return []
+        rows: dict[int, int] = dict(
+            self.connection.execute(
+                "select object_no, count(*) from raw where object_no between ? and ? group by 1",
+                [min(expected), max(expected)],
+            ).fetchall()
+        )
+        failed = [text for text in texts if rows.get(text.object_no, 0) != expected[text.object_no]]
+        if failed:
+            self.connection.execute(
+                "delete from raw where object_no in (select unnest(?))",
+                [[text.object_no for text in failed]],
+            )
+        return failed
+
+    def read_carefully(self, text: RawText) -> None:
+        cells = [text.layout.get(role) for role in self.roles]
+        date, time = text.layout.get("date"), text.layout.get("time")
+        rows: list[tuple[Any, ...]] = []
+        broken: list[tuple[Any, ...]] = []
+        for record in self._records(text):
+            fields, problem = record.fields, record.problem
+            if fields is not None and len(fields) != text.width:
+                few = len(fields) < text.width
+                problem = "too_few_columns" if few else "too_many_columns"
+            if fields is None or problem is not None:
+                broken.append((text.object_no, record.line_number, problem, record.length))
+                continue
+            values = ["" if cell is None else fields[cell] for cell in cells]
+            if date is not None and time is not None:
+                values[self.roles.index("sold_at")] = f"{fields[date]} {fields[time]}"
+            digest = hash((self.salt, fields)) & 0xFFFF_FFFF_FFFF_FFFF
+            rows.append((text.object_no, record.line_number, digest, *values))
+            if len(rows) == _BLOCK_ROWS:
+                _append(self.connection, "raw", rows)
+                rows.clear()
+        _append(self.connection, "raw", rows)
+        _append(self.connection, "broken", broken)
+
+    def _records(self, text: RawText) -> Iterator[Record]:
+        if text.records is not None:
+            yield from text.records()
+            return
+        stream: BinaryIO
+        if text.data is not None:
+            stream = BytesIO(text.data)
+        else:
+            assert text.path is not None
+            stream = text.path.open("rb")
+        with stream:
+            for record in read_records(stream, self.feed.file.delimiter, self.feed.file.quote):
+                if record.line_number > text.skip_lines:
+                    yield record
+
+
+def _append(connection: DuckDBPyConnection, table: str, rows: Sequence[tuple[Any, ...]]) -> None:
+    if rows:
+        connection.register("appended", pd.DataFrame(rows, dtype=object))
+        connection.execute(f"insert into {table} select * from appended")
+        connection.unregister("appended")
+
+
+def _role_text(role: str, layout: Mapping[str, int]) -> str:
+    if role == "sold_at" and "date" in layout:
+        return f"concat(c{layout['date']}, ' ', c{layout['time']})"
+    return f"coalesce(c{layout[role]}, '')" if role in layout else "''"
+
+
+def _is_glob(path: Path) -> bool:
+    return any(mark in str(path) for mark in "*?[")
+
+
+def _can_share_memory() -> bool:
+    return hasattr(os, "memfd_create") and os.path.isdir("/proc/self/fd")
+
+
+def _parts(texts: Iterable[RawText]) -> Iterator[list[RawText]]:
+    part: list[RawText] = []
+    size = 0
+    for text in texts:
+        part.append(text)
+        size += len(text.data or b"")
+        if size >= _BLOCK_BYTES:
+            yield part
+            part, size = [], 0
+    if part:
+        yield part
+
+
+def _led(text: RawText, delimiter: str) -> bytes:
+    """The rows of an object, each led by the object's number."""
+    body = text.data or b""
+    body = body.removeprefix(codecs.BOM_UTF8).replace(b"\r\n", b"\n").rstrip(b"\n")
+    if text.skip_lines:
+        parts = body.split(b"\n", text.skip_lines)
+        body = parts[-1] if len(parts) > text.skip_lines else b""
+    if not body:
+        return b""
+    lead = f"{text.object_no}{delimiter}".encode()
+    return lead + body.replace(b"\n", b"\n" + lead) + b"\n"
+
+
+@contextmanager
+def _memory_file(parts: Iterable[bytes]) -> Iterator[str]:
+    """A path to text that lives in this process's memory only and goes with it."""
+    descriptor = os.memfd_create("till-rows", os.MFD_CLOEXEC)
+    try:
+        with os.fdopen(descriptor, "wb", closefd=False) as stream:
+            stream.writelines(parts)
+        yield f"/proc/self/fd/{descriptor}"
+    finally:
+        os.close(descriptor)

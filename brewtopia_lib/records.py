@@ -1,0 +1,221 @@
+"""Raw bytes → records: a careful reader that loses no row and says why a row is broken.
+
+Two readers share one meaning. DuckDB's parallel CSV reader takes text that is plainly well formed
+(`count_lines`); `read_records` takes everything else: other encodings, broken quotes, NUL bytes,
+rows with too few or too many columns, endless lines. Which one reads a file is never visible.
+"""
+
+import codecs
+import csv
+import io
+import re
+from collections.abc import Iterable, Iterator
+from typing import BinaryIO, NamedTuple
+
+MAX_ROW_BYTES = 1 << 20
+_CHUNK_BYTES = 4 << 20
+_MAX_JOINED_LINES = 100
+_LINE_END = re.compile(rb"\r\n|\r|\n")
+_BLANK = b" \t\x00\x0b\x0c"
+
+csv.field_size_limit(2 * MAX_ROW_BYTES)
+
+
+class Record(NamedTuple):
+    """One raw row: its fields, or the problem that keeps them from being told apart."""
+
+    line_number: int
+    length: int
+    fields: tuple[str, ...] | None
+    problem: str | None
+
+
+class _Line(NamedTuple):
+    number: int
+    length: int
+    text: bytes | None
+
+
+def count_lines(chunks: Iterable[bytes]) -> int | None:
+    """How many lines a text has, blank ones at its end apart, if the fast reader may take it.
+
+    None where it is not UTF-8 or holds a NUL or a lone carriage return. What else may be wrong
+    shows when the fast reader finds another number of rows.
+    """
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    lines = line_ends = 0
+    held = has_text = False
+    for chunk in chunks:
+        if b"\x00" in chunk:
+            return None
+        if b"\r" in chunk or held:
+            if chunk.count(b"\r") + held != chunk.count(b"\r\n") + (
+                held and chunk.startswith(b"\n")
+            ) + chunk.endswith(b"\r"):
+                return None
+            held = chunk.endswith(b"\r")
+        if not chunk.isascii() or decoder.getstate()[0]:
+            try:
+                decoder.decode(chunk)
+            except UnicodeDecodeError:
+                return None
+        body = chunk.rstrip(b"\r\n") if chunk.endswith((b"\n", b"\r")) else chunk
+        if body:
+            lines += line_ends + body.count(b"\n")
+            line_ends = 0
+        line_ends += chunk.count(b"\n", len(body))
+        has_text = has_text or bool(body)
+    if held or decoder.getstate()[0]:
+        return None
+    return lines + has_text
+
+
+def read_records(stream: BinaryIO, delimiter: str, quote: str) -> Iterator[Record]:
+    """Every row of a file that is not blank, in order.
+
+    A quoted field may span lines when it closes properly; a quote that never does spoils only
+    the line it stands in. Encodings: UTF-8 and UTF-16 by their marks or by looking, and line by
+    line Windows-1252 where a line is not UTF-8.
+    """
+    lines = _lines(_as_utf8(stream))
+    pending: list[_Line] = []
+    while True:
+        if not pending:
+            line = next(lines, None)
+            if line is None:
+                return
+            pending.append(line)
+        line = pending.pop(0)
+        if line.text is None:
+            yield Record(line.number, line.length, None, "row_too_long")
+        elif not line.text.strip(_BLANK):
+            continue
+        elif b"\x00" in line.text:
+            yield Record(line.number, line.length, None, "nul_byte")
+        else:
+            text = _decoded(line.text)
+            if not quote or quote not in text:
+                yield Record(line.number, line.length, tuple(text.split(delimiter)), None)
+                continue
+            fields = _split(text, delimiter, quote)
+            if fields is not None:
+                yield Record(line.number, line.length, fields, None)
+                continue
+            joined = _joined(line, pending, lines, delimiter, quote)
+            if joined is None:
+                yield Record(line.number, line.length, None, "broken_quotes")
+            else:
+                yield joined
+
+
+def _joined(
+    first: _Line, pending: list[_Line], lines: Iterator[_Line], delimiter: str, quote: str
+) -> Record | None:
+    """A record whose quoted field spans lines; None leaves the lines after `first` pending."""
+    assert first.text is not None
+    text = _decoded(first.text)
+    if not _open_at_end(text, delimiter, quote):
+        return None
+    length = first.length
+    for index in range(_MAX_JOINED_LINES):
+        if index == len(pending):
+            line = next(lines, None)
+            if line is None:
+                return None
+            pending.append(line)
+        line = pending[index]
+        if line.text is None or b"\x00" in line.text or length + line.length > MAX_ROW_BYTES:
+            return None
+        more = _decoded(line.text)
+        text += "\n" + more
+        length += line.length + 1
+        fields = _split(text, delimiter, quote) if quote in more else None
+        if fields is not None:
+            del pending[: index + 1]
+            return Record(first.number, length, fields, None)
+        if quote in more and not _open_at_end(text, delimiter, quote):
+            return None
+    return None
+
+
+def _split(text: str, delimiter: str, quote: str) -> tuple[str, ...] | None:
+    lines = io.StringIO(text, newline="\n")
+    try:
+        rows = list(csv.reader(lines, delimiter=delimiter, quotechar=quote, strict=True))
+    except csv.Error:
+        return None
+    return tuple(rows[0]) if len(rows) == 1 else None
+
+
+def _open_at_end(text: str, delimiter: str, quote: str) -> bool:
+    """Whether the text ends inside a quoted field that has been well formed so far."""
+    return _split(text + quote, delimiter, quote) is not None
+
+
+def _decoded(line: bytes) -> str:
+    try:
+        return line.decode("utf-8")
+    except UnicodeDecodeError:
+        pass
+    try:
+        return line.decode("cp1252")
+    except UnicodeDecodeError:
+        return line.decode("latin-1")
+
+
+def _as_utf8(stream: BinaryIO) -> Iterator[bytes]:
+    chunk = stream.read(_CHUNK_BYTES)
+    if chunk.startswith(codecs.BOM_UTF8):
+        chunk = chunk[len(codecs.BOM_UTF8) :]
+    encoding = _utf16_of(chunk[:4096])
+    if encoding is None:
+        while chunk:
+            yield chunk
+            chunk = stream.read(_CHUNK_BYTES)
+        return
+    decoder = codecs.getincrementaldecoder(encoding)("replace")
+    while chunk:
+        yield decoder.decode(chunk).removeprefix("\ufeff").encode("utf-8", "replace")
+        chunk = stream.read(_CHUNK_BYTES)
+    yield decoder.decode(b"", final=True).encode("utf-8", "replace")
+
+
+def _utf16_of(head: bytes) -> str | None:
+    if head.startswith(codecs.BOM_UTF16_LE):
+        return "utf-16-le"
+    if head.startswith(codecs.BOM_UTF16_BE):
+        return "utf-16-be"
+    # Text in Latin letters has a zero in nearly every second byte; stray NULs do not.
+    if len(head) >= 8:
+        even, odd = head[::2].count(0) / len(head[::2]), head[1::2].count(0) / len(head[1::2])
+        if odd > 0.7 and even < 0.1:
+            return "utf-16-le"
+        if even > 0.7 and odd < 0.1:
+            return "utf-16-be"
+    return None
+
+
+def _lines(chunks: Iterable[bytes]) -> Iterator[_Line]:
+    number, rest, skipped = 1, b"", 0
+    for chunk in chunks:
+        data = rest + chunk
+        rest = b""
+        # A carriage return at the very end may be half of a CRLF: it waits for the next chunk.
+        if data.endswith(b"\r"):
+            data, rest = data[:-1], b"\r"
+        parts = _LINE_END.split(data)
+        rest = parts.pop() + rest
+        for part in parts:
+            yield _line(number, part, skipped)
+            number, skipped = number + 1, 0
+        if len(rest) > MAX_ROW_BYTES + 1:
+            skipped, rest = skipped + len(rest.rstrip(b"\r")), rest[len(rest.rstrip(b"\r")) :]
+    for part in _LINE_END.split(rest):
+        if part or skipped:
+            yield _line(number, part, skipped)
+        number, skipped = number + 1, 0
+
+
+def _line(number: int, text: bytes, skipped: int) -> _Line:
+    length = skipped + len(text)
+    return _Line(number, length, None if length > MAX_ROW_BYTES else text)

@@ -1,0 +1,139 @@
+-- One row per raw row (filled), then per order (parsed); for feeds with one row per order line.
+-- Reads raw, broken, object and the value tables; every distinct text has been parsed once before.
+
+-- a continuation row takes what it leaves blank from the row its order began with; a broken row
+-- between them may have begun another order, so nothing is taken across it
+create or replace temp table filled as
+with rows as (
+    select
+        rowid as row_no, object_no, coalesce(line_number, rowid) as place, line_number, row_hash,
+        order_texts.text is not null as is_head,
+        "order", sold_at, branch, payment, total,
+        product, size, flavour, unit_price, quantity, line_total
+    from raw
+    left join order_texts on raw."order" = order_texts.text
+),
+placed as (
+    select object_no, place, row_no, is_head from rows
+    union all
+    select object_no, line_number, -1, true from broken
+),
+heads as (
+    select
+        row_no,
+        case
+            when is_head or not getvariable('continuation') then row_no
+            else last_value(case when is_head then row_no end ignore nulls) over (
+                partition by object_no order by place
+                rows between unbounded preceding and current row
+            )
+        end as head_no
+    from placed
+)
+select
+    rows.row_no,
+    rows.object_no,
+    rows.line_number,
+    rows.row_hash,
+    heads.head_no,
+    head."order",
+    coalesce(own_times.sold_at, head_times.sold_at) as sold_at,
+    coalesce(object.branch, own_branches.branch, head_branches.branch) as branch,
+    case when own_payments.payment = 'UNKNOWN' then head_payments.payment
+         else own_payments.payment end as payment,
+    coalesce(own_totals.total, head_totals.total) as till_total,
+    head_totals.is_absent,
+    line_items.line_item_no,
+    case
+        when heads.head_no is null or heads.head_no = -1 then 'orphan_row'
+        when not head.is_head then 'no_order'
+        when coalesce(own_times.sold_at, head_times.sold_at) is null then 'bad_timestamp'
+        when coalesce(object.branch, own_branches.branch, head_branches.branch) is null
+            then 'no_branch'
+        else line_items.problem
+    end as reason
+from rows
+join heads using (row_no)
+join object using (object_no)
+left join rows as head on heads.head_no = head.row_no
+left join times as own_times on rows.sold_at = own_times.text
+left join times as head_times on head.sold_at = head_times.text
+left join branches as own_branches on rows.branch = own_branches.text
+left join branches as head_branches on head.branch = head_branches.text
+left join payments as own_payments on rows.payment = own_payments.text
+left join payments as head_payments on head.payment = head_payments.text
+left join totals as own_totals on rows.total = own_totals.text
+left join totals as head_totals on head.total = head_totals.text
+left join line_items
+    on rows.product = line_items.product_text
+    and rows.size = line_items.size_text
+    and rows.flavour = line_items.flavour_text
+    and rows.unit_price = line_items.unit_price_text
+    and rows.quantity = line_items.quantity_text
+    and rows.line_total = line_items.line_total_text;
+
+-- rows that repeat another row of their object; rows that continue a repeated one go with it
+create or replace temp table repeats as
+with suspects as (
+    select object_no, row_hash from filled group by object_no, row_hash having count(*) > 1
+),
+copies as (
+    select
+        row_no,
+        row_number() over (partition by object_no, row_hash order by row_no) as copy
+    from filled
+    where head_no = row_no and (object_no, row_hash) in (select object_no, row_hash from suspects)
+),
+repeated as (select row_no from copies where copy > 1)
+select row_no, true as is_copy, cast(null as bigint) as ordinal from filled
+where head_no in (select row_no from repeated);
+
+create or replace temp table kept as
+select
+    filled.*,
+    dense_rank() over (order by object_no, branch, cast(sold_at as date), "order") as basket_no
+from filled
+where reason is null and row_no not in (select row_no from repeats);
+
+create or replace temp table basket_lines as
+select
+    kept.basket_no,
+    row_number() over (partition by kept.basket_no order by kept.row_no) as line_no,
+    item.product, item.size, item.flavour, item.quantity, item.unit_price, item.line_total
+from kept
+join line_items as item using (line_item_no);
+
+create or replace temp table parsed as
+with baskets as (
+    select
+        basket_no,
+        cast(sum(line_total) as decimal(12, 2)) as lines_total,
+        md5(string_agg(concat_ws(
+            chr(31), line_no, quantity, unit_price, line_total, product, coalesce(size, ''),
+            coalesce(flavour, '')
+        ), chr(30) order by line_no)) as digest
+    from basket_lines
+    group by basket_no
+),
+orders as (
+    select
+        basket_no, object_no, branch, "order",
+        min(row_no) as row_no,
+        min(sold_at) as sold_at,
+        coalesce(max(case when payment <> 'UNKNOWN' then payment end), 'UNKNOWN') as payment,
+        arg_min(till_total, row_no) as till_total,
+        bool_and(is_absent) as is_absent
+    from kept
+    group by basket_no, object_no, branch, "order"
+)
+select
+    row_no, object_no, branch, sold_at, payment, till_total,
+    coalesce(till_total, lines_total) as total,
+    coalesce(till_total = lines_total, is_absent) as total_matches,
+    basket_no,
+    cast(null as varchar) as reason,
+    md5(concat_ws(
+        chr(31), epoch_ms(sold_at), till_total, payment, digest, "order", branch
+    )) as content
+from orders
+join baskets using (basket_no);

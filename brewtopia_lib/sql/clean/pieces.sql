@@ -1,0 +1,24 @@
+-- One row per distinct items text (basket_texts), and per piece of it between separators.
+create or replace temp table basket_texts as
+select row_number() over () as basket_no, text
+from (select distinct items as text from raw);
+
+create or replace temp table basket_pieces as
+with split as (
+    select
+        basket_no,
+        list_filter(
+            list_transform(
+                case
+                    when getvariable('separator') is null then [text]
+                    else string_split(text, getvariable('separator'))
+                end,
+                lambda piece: trim(piece)
+            ),
+            lambda piece: piece <> ''
+        ) as pieces
+    from basket_texts
+    where trim(text) not in (select unnest(getvariable('nulls')))
+)
+select basket_no, unnest(pieces) as text, generate_subscripts(pieces, 1) as line_no
+from split;
