@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from datetime import date, time
 from decimal import Decimal
 from math import isfinite
+from time import monotonic
 from typing import Any, Literal, Protocol, TextIO
 
 Format = Literal["table", "csv", "json"]
@@ -20,8 +21,8 @@ class Progress(Protocol):
     def __call__(self, done: int, total: int, what: str = "") -> None: ...
 
 
-PLAIN_LINES = 10
-"""How many lines a stage of work may take where no bar can be drawn."""
+PLAIN_SECONDS = 5.0
+"""How long work goes on between two lines where no bar can be drawn."""
 
 
 @contextmanager
@@ -52,16 +53,13 @@ def progress(stream: TextIO | None = None) -> Iterator[Progress]:
 
 
 def _plain_lines(stream: TextIO) -> Progress:
-    before = (0, 0)
+    last = monotonic()
 
     def write(done: int, total: int, what: str = "") -> None:
-        nonlocal before
-        previous_done, previous_total = before
-        before = (done, total)
-        if total != previous_total or done < previous_done:
-            previous_done = 0
-        if total and done * PLAIN_LINES // total > previous_done * PLAIN_LINES // total:
-            print(f"{done:,} of {total:,}  {printable(what)}", file=stream, flush=True)
+        nonlocal last
+        if monotonic() - last >= PLAIN_SECONDS:
+            last = monotonic()
+            print(f"{done:,} of {total:,} {printable(what)}".rstrip(), file=stream, flush=True)
 
     return write
 
@@ -82,12 +80,16 @@ def print_facts(facts: Mapping[str, Any]) -> None:
     rows: list[tuple[str, Any]] = []
     for name, value in facts.items():
         if isinstance(value, Mapping):
-            rows += [(name, None), *((f"  {key}", item) for key, item in value.items())]
+            rows += [(_title(name), None), *((f"  {key}", item) for key, item in value.items())]
         else:
-            rows.append((name, value))
+            rows.append((_title(name), value))
     width = max(len(name) for name, _ in rows)
     for name, value in rows:
-        print(f"{printable(name.replace('_', ' ')):<{width}}  {_cell(value)}".rstrip())
+        print(f"{printable(name):<{width}}  {_cell(value)}".rstrip())
+
+
+def _title(name: str) -> str:
+    return name.replace("_", " ")
 
 
 def print_rows(names: Sequence[str], rows: Sequence[Row], format: Format = "table") -> None:
@@ -100,7 +102,7 @@ def print_rows(names: Sequence[str], rows: Sequence[Row], format: Format = "tabl
     elif format == "csv":
         writer = csv.writer(sys.stdout, lineterminator="\n")
         writer.writerow(names)
-        writer.writerows([_plain(value) for value in row] for row in rows)
+        writer.writerows([_text(value) for value in row] for row in rows)
     else:
         _print_table(names, rows)
 
@@ -130,10 +132,14 @@ def _unique(names: Sequence[str]) -> list[str]:
 
 
 def _cell(value: Any) -> str:
+    return printable(_text(value))
+
+
+def _text(value: Any) -> str:
     plain = _plain(value)
-    return (
-        "" if plain is None else printable(plain if isinstance(plain, str) else json.dumps(plain))
-    )
+    if plain is None or isinstance(plain, str):
+        return plain or ""
+    return json.dumps(plain, ensure_ascii=False)
 
 
 def _plain(value: Any) -> Any:
