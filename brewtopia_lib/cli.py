@@ -8,6 +8,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 from datetime import date
+from decimal import Decimal
 from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
@@ -138,21 +139,25 @@ def quality(as_json: AsJson = False) -> None:
     from brewtopia_lib.settings import load_settings
     from brewtopia_lib.warehouse import open_warehouse
 
+    answers = {}
     with open_warehouse(load_settings().warehouse) as warehouse:
-        answers = {name: warehouse.rows(load_query(name).sql) for name in QUALITY}
+        for name in QUALITY:
+            columns, rows = warehouse.rows(load_query(name).sql)
+            answers[name] = [dict(zip(columns, map(_in_pence, row), strict=True)) for row in rows]
     if as_json:
-        print_json(
-            {
-                name: [dict(zip(columns, row, strict=True)) for row in rows]
-                for name, (columns, rows) in answers.items()
-            }
-        )
+        print_json(answers)
         return
-    for name, (columns, rows) in answers.items():
-        print(f"{name.replace('_', ' ').capitalize()}{'' if rows else ': none'}")
-        if rows:
-            print_rows(columns, rows)
+    faulty = [file for file in answers["quality_files"] if file["rejected"] or not file["rows"]]
+    print(f"{len(faulty):,} of {len(answers['quality_files']):,} files have faults\n")
+    for name, found in (answers | {"quality_files": faulty}).items():
+        print(f"{name.removeprefix('quality_').replace('_', ' ')}{'' if found else ': none'}")
+        if found:
+            print_rows(list(found[0]), [list(row.values()) for row in found])
         print()
+
+
+def _in_pence(value: object) -> object:
+    return Decimal(f"{value:.2f}") if isinstance(value, float) else value
 
 
 @app.command()

@@ -1,6 +1,7 @@
 """Settings, read once from the environment or a `.env` file and passed in."""
 
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -44,8 +45,9 @@ class Settings(BaseSettings):
     reports: str = "reports/output"
     mail: str = "outbox:reports/outbox"
     feeds: Path | None = None
+    memory_limit: str | None = None
 
-    @field_validator("*", mode="before")
+    @field_validator(*FORMS, mode="before")
     @classmethod
     def _usable(cls, value: Any, info: ValidationInfo) -> Any:
         """The location made absolute, or a ValueError that names the allowed forms."""
@@ -65,6 +67,13 @@ class Settings(BaseSettings):
         elif text.startswith(OUTBOX) and text != OUTBOX:
             return OUTBOX + _absolute(text.removeprefix(OUTBOX))
         raise ValueError(f"must be {' or '.join(forms)}")
+
+    @field_validator("memory_limit")
+    @classmethod
+    def _size(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(r"(?i)[0-9]+(\.[0-9]+)? ?[KMGT]i?B", value):
+            raise ValueError("must be a size such as 2GB or 500MB")
+        return value
 
     def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
         """What a repr shows: locations without their secrets."""

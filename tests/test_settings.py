@@ -97,6 +97,16 @@ def test_unusable_value_names_the_variable_and_the_forms(
     assert caught.value.exit_code == 2
 
 
+@pytest.mark.parametrize("value", ["plenty", "2", "-1GB", "1GB; drop"])
+def test_memory_limit_is_a_size(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A memory limit that is no size is refused, with an example of one that is."""
+    monkeypatch.setenv("BREWTOPIA_MEMORY_LIMIT", "1.5 gb")
+    assert load_settings().memory_limit == "1.5 gb"
+    monkeypatch.setenv("BREWTOPIA_MEMORY_LIMIT", value)
+    with pytest.raises(SettingsError, match="BREWTOPIA_MEMORY_LIMIT must be a size such as 2GB"):
+        load_settings()
+
+
 @pytest.mark.parametrize("value", ["outbox:", "reports/outbox", "mail.example.com:25"])
 def test_mail_always_has_a_scheme(value: str) -> None:
     """A mail setting without one of its schemes is refused, never taken for a folder."""
