@@ -12,8 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from brewtopia_lib import analyses, changes, charts, headlines, page, tables
-    from brewtopia_lib.scopes import find_scope
+    from brewtopia_lib import analyses, changes, charts, headlines, page, scopes, tables
     from brewtopia_lib.warehouse import Warehouse
 
 __version__ = "0.1.0"
@@ -22,10 +21,10 @@ __all__ = [
     "analyses",
     "changes",
     "charts",
-    "find_scope",
     "headlines",
     "open_warehouse",
     "page",
+    "scopes",
     "tables",
 ]
 
@@ -43,8 +42,6 @@ def open_warehouse(location: str | None = None) -> "Warehouse":
 
 
 def __getattr__(name: str) -> Any:
-    if name == "find_scope":
-        return import_module(f"{__name__}.scopes").find_scope
     if name in __all__:
         return import_module(f"{__name__}.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -227,7 +227,7 @@ def report(
             print(run.page)
     _fail_if(
         [
-            (f"{run.name} for {run.branch or 'the whole chain'}", run.error)
+            f"{run.name} for {run.branch or 'the whole chain'} could not be made: {run.error}"
             for run in runs
             if run.error
         ]
@@ -278,14 +278,19 @@ def _parameter(text: str) -> tuple[str, str]:
 def _tell(summary: "CleanSummary | LoadSummary | IngestSummary", as_json: bool) -> None:
     from brewtopia_lib.console import print_facts, print_json
 
-    (print_json if as_json else print_facts)(summary.to_json())
-    _fail_if(summary.failures)
+    facts = summary.to_json()
+    if as_json:
+        print_json(facts)
+    else:
+        facts.pop("failed", None)  # each has its own line on stderr
+        print_facts(facts)
+    _fail_if([why for _, why in summary.failures])
 
 
-def _fail_if(failures: Sequence[tuple[str, str]]) -> None:
+def _fail_if(failures: Sequence[str]) -> None:
     """A line on stderr for each thing that failed, up to a screenful, and exit code 1."""
-    for thing, why in failures[:FAILURES_SHOWN]:
-        _say(f"{thing}: {why}")
+    for why in failures[:FAILURES_SHOWN]:
+        _say(why)
     if len(failures) > FAILURES_SHOWN:
         _say(f"and {len(failures) - FAILURES_SHOWN:,} more failed")
     if failures:

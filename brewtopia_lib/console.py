@@ -85,7 +85,8 @@ def print_facts(facts: Mapping[str, Any]) -> None:
             rows.append((_title(name), value))
     width = max(len(name) for name, _ in rows)
     for name, value in rows:
-        print(f"{printable(name):<{width}}  {_cell(value)}".rstrip())
+        shown = f"{value:,}" if type(value) is int else _cell(value)
+        print(f"{printable(name):<{width}}  {shown}".rstrip())
 
 
 def _title(name: str) -> str:
