@@ -15,16 +15,9 @@ import duckdb
 from duckdb import DuckDBPyConnection
 
 from brewtopia_lib.feeds import Feed
+from brewtopia_lib.items import Item, make_item, parse_item, split_items
 from brewtopia_lib.reading import RawText, fill, read_raw
-from brewtopia_lib.values import (
-    Item,
-    make_item,
-    parse_branch,
-    parse_item,
-    parse_payment,
-    parse_pence,
-    split_items,
-)
+from brewtopia_lib.values import parse_branch, parse_payment, parse_pence
 
 _ITEM_COLUMNS = (
     "product varchar, size varchar, flavour varchar, quantity integer,"
@@ -33,9 +26,7 @@ _ITEM_COLUMNS = (
 _LINE_TEXTS = ("product", "size", "flavour", "unit_price", "quantity", "line_total")
 
 
-def connect(
-    temp_folder: Path | None = None, memory_limit: str | None = None
-) -> DuckDBPyConnection:
+def connect(temp_folder: Path | None = None, memory_limit: str | None = None) -> DuckDBPyConnection:
     """A private in-memory DuckDB for cleaning; what it spills goes to `temp_folder`."""
     connection = duckdb.connect()
     connection.execute("set autoinstall_known_extensions = false")
@@ -51,20 +42,21 @@ def clean_texts(connection: DuckDBPyConnection, feed: Feed, texts: Sequence[RawT
     """Clean objects of one feed into the connection's temp tables and views.
 
     Leaves `clean_orders` (object_no, order_id, branch, sold_at, payment, total, total_matches,
-    basket_no), `basket_lines` (basket_no, line_no, product, size, flavour, quantity, unit_price,
-    line_total) and `clean_rejects` (object_no, line_number, reason, branch, sold_on, total,
+    basket_no), `clean_lines` (basket_no, basket_id, line_no, product, size, flavour, quantity,
+    unit_price, line_total) and `clean_rejects` (object_no, line_number, reason, branch, sold_on, total,
     row_length).
     """
     read_raw(connection, feed, texts)
+    connection.execute("set variable per_line = ?", [feed.per_line])
     _parse_values(connection, feed)
     if feed.per_line:
         _parse_line_items(connection, feed)
         connection.execute("set variable continuation = ?", [feed.continuation])
-        for step in ("lines", "results_of_lines", "results"):
+        for step in ("lines", "sums", "orders_of_lines", "results_of_lines", "results"):
             connection.execute(_sql(step))
     else:
         _parse_baskets(connection, feed)
-        for step in ("items", "orders", "results_of_orders", "results"):
+        for step in ("items", "sums", "baskets", "orders", "results_of_orders", "results"):
             connection.execute(_sql(step))
 
 
@@ -81,7 +73,7 @@ def _parse_values(connection: DuckDBPyConnection, feed: Feed) -> None:
     )  # fmt: skip
     fill(
         connection, "payments", "text varchar, payment varchar",
-        [(text, parse_payment(text, feed)) for text in _distinct(connection, "payment")],
+        [(text, parse_payment(text, feed.values.payment)) for text in _distinct(connection, "payment")],
     )  # fmt: skip
     mark, currency = feed.money.decimal_mark, feed.money.currency
     has_total = "total" in feed.columns
@@ -162,3 +154,27 @@ def _distinct(connection: DuckDBPyConnection, column: str) -> list[str]:
 @cache
 def _sql(name: str) -> str:
     return (resources.files("brewtopia_lib") / "sql" / "clean" / f"{name}.sql").read_text("utf-8")
+
+
+def counts(connection: DuckDBPyConnection) -> dict[int, tuple[int, int, int, int, Decimal]]:
+    """object_no → rows, orders, lines, rejected rows and revenue (pounds) of what was cleaned.
+
+    Raises ValueError if a row is neither kept nor rejected: then nothing may be published.
+    """
+    result = {}
+    for object_no, *numbers, revenue, accounted in connection.execute(_sql("counts")).fetchall():
+        if not accounted:
+            raise ValueError(f"rows of object {object_no} are not accounted for")
+        result[object_no] = (*numbers, revenue)
+    return result
+
+
+def rejected_by_reason(
+    connection: DuckDBPyConnection, object_nos: Sequence[int]
+) -> list[tuple[str, int]]:
+    """How many rows of these objects were rejected, by reason."""
+    return connection.execute(
+        "select reason, count(*) from clean_rejects where object_no in (select unnest(?))"
+        " group by reason order by reason",
+        [object_nos],
+    ).fetchall()

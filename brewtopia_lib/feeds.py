@@ -6,7 +6,8 @@ A feed is an allow-list: a column it does not name is never read past the parser
 import hashlib
 import re
 import tomllib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from fnmatch import fnmatch
 from functools import cached_property
 from importlib import resources
@@ -16,6 +17,8 @@ from typing import Annotated, Any, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from brewtopia_lib.errors import FeedError
+from brewtopia_lib.records import Record
+from brewtopia_lib.values import parse_branch
 
 GUIDE = "docs/add-a-till.md"
 
@@ -24,13 +27,20 @@ ROLES = (
     "unit_price", "quantity", "line_total", "order", "total", "payment",
 )  # fmt: skip
 
+_OPTIONAL_ROLES = frozenset({"payment", "size", "flavour", "quantity", "total"})
+
 # Words a header is allowed to show in an error: anything else in a first line may be personal data.
 _HEADER_WORDS = frozenset(
-    "amount at basket branch card cash cost count currency customer date datetime day description "
-    "discount drink flavor flavour full gross hour id item items line location method name net no "
-    "number order ordered orders paid payment pounds price product qty quantity receipt row sale "
-    "sales shop site size sku sold store sum tax tender till time timestamp total transaction type "
-    "unit units value vat when".split()
+    [  # fmt: skip
+        "amount", "at", "basket", "branch", "card", "cash", "cost", "count", "currency",
+        "customer", "date", "datetime", "day", "description", "discount", "drink", "flavor",
+        "flavour", "full", "gross", "hour", "id", "item", "items", "line", "location",
+        "method", "name", "net", "no", "number", "order", "ordered", "orders", "paid",
+        "payment", "pounds", "price", "product", "qty", "quantity", "receipt", "row", "sale",
+        "sales", "shop", "site", "size", "sku", "sold", "store", "sum", "tax", "tender",
+        "till", "time", "timestamp", "total", "transaction", "type", "unit", "units", "value",
+        "vat", "when",
+    ]
 )
 
 
@@ -158,9 +168,10 @@ class Feed(_Table):
             raise ValueError("continuation goes with one row per line (product and order)")
         if self.items is not None:
             self._check_item_pattern("items" in roles)
-        if self.branch.file_name is not None and "branch" not in re.compile(
-            self.branch.file_name
-        ).groupindex:
+        if (
+            self.branch.file_name is not None
+            and "branch" not in re.compile(self.branch.file_name).groupindex
+        ):
             raise ValueError("[branch] file_name needs a group (?P<branch>…)")
         return self
 
@@ -199,20 +210,43 @@ class Feed(_Table):
     def takes_name(self, file_name: str) -> bool:
         return fnmatch(file_name.casefold(), self.file.name.casefold())
 
-    def layout(self, first: Sequence[str]) -> dict[str, int] | None:
-        """Role → field index (from 0), if this feed can read a file with that first row."""
+    def branch_of(self, file_name: str) -> str | None:
+        """The branch that every row of a file belongs to, where no column has it.
+
+        Raises FeedError where the file's name should say it and does not.
+        """
+        if self.branch.constant is not None:
+            return self.branch.constant
+        if self.branch.file_name is None:
+            return None
+        match = re.search(self.branch.file_name, file_name)
+        branch = parse_branch(match["branch"] or "", self.values.branch) if match else None
+        if branch is None:
+            raise FeedError(
+                f"feed {self.name} takes the branch from the file's name, "
+                f"which does not match {self.branch.file_name!r}: rename the file"
+            )
+        return branch
+
+    def layout(self, sample: Sequence[Sequence[str]]) -> dict[str, int] | None:
+        """Role → field index (from 0), if this feed can read a file that begins like that.
+
+        Args:
+            sample: the first rows of the file that are not blank, at least one.
+        """
         if self.width:
-            if len(first) != self.width or looks_like_header(first):
+            widths = [len(row) for row in sample]
+            if max(set(widths), key=widths.count) != self.width or looks_like_header(sample[0]):
                 return None
             return {role: ref - 1 for role, ref in self.columns.items() if isinstance(ref, int)}
-        header = [_folded(cell) for cell in first]
+        header = [_folded(cell) for cell in sample[0]]
         places: dict[str, int] = {}
         for role, names in self.columns.items():
             assert not isinstance(names, int)
-            found = [header.index(_folded(n)) for n in names if _folded(n) in header]
+            found = [header.index(_folded(name)) for name in names if _folded(name) in header]
             if found:
                 places[role] = found[0]
-            elif role not in ("payment", "size", "flavour", "quantity", "total"):
+            elif role not in _OPTIONAL_ROLES:
                 return None
         return places if len(set(places.values())) == len(places) else None
 
@@ -233,34 +267,61 @@ def shown_header(cells: Sequence[str]) -> str:
     return f"the header {', '.join(shown)}"
 
 
+@dataclass(frozen=True)
+class Choice:
+    """The feed that takes a file, where its roles stand, and the file's first rows."""
+
+    feed: Feed
+    layout: Mapping[str, int]
+    sample: Sequence[Record]
+
+    @property
+    def width(self) -> int:
+        return self.feed.width or len(self.sample[0].fields or ())
+
+    @property
+    def skip_lines(self) -> int:
+        """Physical lines before the first row, the header's included."""
+        return self.feed.file.skip_lines if self.feed.width else self.sample[0].line_number
+
+
 def choose_feed(
-    feeds: Sequence[Feed], file_name: str, first: Sequence[str]
-) -> tuple[Feed, dict[str, int]]:
-    """The one feed that takes a file, with its column places.
+    feeds: Sequence[Feed], file_name: str, sample: Callable[[FileRule], Sequence[Record]]
+) -> Choice | None:
+    """The one feed that takes a file; None where the file has no rows at all.
 
     Args:
         feeds: in any order; the choice does not depend on it.
         file_name: last part of the file's key.
-        first: the cells of the first row that is not blank.
+        sample: gives the file's first readable rows, cut by a feed's file rule.
 
     Raises:
         FeedError: no feed takes the file, or two do and neither says that it comes before.
     """
-    taking = []
+    taking: list[Choice] = []
+    seen: list[Sequence[str]] = []
     for feed in feeds:
-        if feed.takes_name(file_name) and (layout := feed.layout(first)) is not None:
-            taking.append((feed, layout))
+        rows = sample(feed.file)
+        cells = [row.fields or () for row in rows]
+        if not cells:
+            continue
+        seen.append(cells[0])
+        layout = feed.layout(cells) if feed.takes_name(file_name) else None
+        if layout is not None:
+            taking.append(Choice(feed, layout, rows))
+    if not seen:
+        return None
     if not taking:
         raise FeedError(
-            f"no feed takes this file: it has {shown_header(first)}; {GUIDE} shows how to add a till"
+            f"no feed takes this file: it has {shown_header(max(seen, key=len))}; "
+            f"{GUIDE} shows how to add a till"
         )
-    beaten = {name for feed, _ in taking for name in feed.before}
-    left = [(feed, layout) for feed, layout in taking if feed.name not in beaten]
+    beaten = {name for choice in taking for name in choice.feed.before}
+    left = [choice for choice in taking if choice.feed.name not in beaten]
     if len(left) != 1:
-        names = _listed({feed.name for feed, _ in taking})
         raise FeedError(
-            f"two feeds take this file: {names}; let one of them say "
-            f"before = [\"…\"] with the other's name, see {GUIDE}"
+            f"two feeds take this file: {_listed(choice.feed.name for choice in taking)}; let one "
+            f'of them say before = ["…"] with the other\'s name, see {GUIDE}'
         )
     return left[0]
 
@@ -291,7 +352,9 @@ def parse_feed(text: str, name: str) -> Feed:
         first = error.errors(include_url=False)[0]
         place = ".".join(str(part) for part in first["loc"])
         what = first["msg"].removeprefix("Value error, ")
-        raise FeedError(f"feed {name}: {place + ': ' if place else ''}{what}; see {GUIDE}") from None
+        raise FeedError(
+            f"feed {name}: {place + ': ' if place else ''}{what}; see {GUIDE}"
+        ) from None
 
 
 def _read_all(files: Iterable[tuple[str, str]]) -> dict[str, Feed]:

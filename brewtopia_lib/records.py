@@ -165,8 +165,7 @@ def _decoded(line: bytes) -> str:
 
 def _as_utf8(stream: BinaryIO) -> Iterator[bytes]:
     chunk = stream.read(_CHUNK_BYTES)
-    if chunk.startswith(codecs.BOM_UTF8):
-        chunk = chunk[len(codecs.BOM_UTF8) :]
+    chunk = chunk.removeprefix(codecs.BOM_UTF8)
     encoding = _utf16_of(chunk[:4096])
     if encoding is None:
         while chunk:

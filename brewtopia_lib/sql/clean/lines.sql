@@ -1,4 +1,4 @@
--- One row per raw row (filled), then per order (parsed); for feeds with one row per order line.
+-- One row per raw row (filled), and per line of each order (basket_lines); for feeds with one row per order line.
 -- Reads raw, broken, object and the value tables; every distinct text has been parsed once before.
 
 -- a continuation row takes what it leaves blank from the row its order began with; a broken row
@@ -99,41 +99,7 @@ create or replace temp table basket_lines as
 select
     kept.basket_no,
     row_number() over (partition by kept.basket_no order by kept.row_no) as line_no,
-    item.product, item.size, item.flavour, item.quantity, item.unit_price, item.line_total
+    item.product, item.size, item.flavour, item.quantity, item.unit_price, item.line_total,
+    item.problem
 from kept
 join line_items as item using (line_item_no);
-
-create or replace temp table parsed as
-with baskets as (
-    select
-        basket_no,
-        cast(sum(line_total) as decimal(12, 2)) as lines_total,
-        md5(string_agg(concat_ws(
-            chr(31), line_no, quantity, unit_price, line_total, product, coalesce(size, ''),
-            coalesce(flavour, '')
-        ), chr(30) order by line_no)) as digest
-    from basket_lines
-    group by basket_no
-),
-orders as (
-    select
-        basket_no, object_no, branch, "order",
-        min(row_no) as row_no,
-        min(sold_at) as sold_at,
-        coalesce(max(case when payment <> 'UNKNOWN' then payment end), 'UNKNOWN') as payment,
-        arg_min(till_total, row_no) as till_total,
-        bool_and(is_absent) as is_absent
-    from kept
-    group by basket_no, object_no, branch, "order"
-)
-select
-    row_no, object_no, branch, sold_at, payment, till_total,
-    coalesce(till_total, lines_total) as total,
-    coalesce(till_total = lines_total, is_absent) as total_matches,
-    basket_no,
-    cast(null as varchar) as reason,
-    md5(concat_ws(
-        chr(31), epoch_ms(sold_at), till_total, payment, digest, "order", branch
-    )) as content
-from orders
-join baskets using (basket_no);

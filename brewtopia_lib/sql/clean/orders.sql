@@ -22,7 +22,7 @@ select
         when baskets.is_joined and totals.total <> baskets.lines_total then 'bad_items'
     end as reason,
     md5(concat_ws(
-        chr(31), epoch_ms(times.sold_at), totals.total, payments.payment, baskets.digest,
+        chr(31), epoch_ms(times.sold_at), totals.total, payments.payment, baskets.basket_id,
         coalesce(object.branch, branches.branch)
     )) as content
 from raw

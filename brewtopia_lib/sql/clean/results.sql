@@ -28,3 +28,12 @@ left join known_branches
 union all
 select object_no, line_number, reason, null, null, null, row_length
 from broken;
+
+-- one row per line of each basket
+create or replace temp view clean_lines as
+select
+    basket_no, basket_id, line_no, product, size, flavour, quantity, unit_price,
+    basket_lines.line_total
+from basket_lines
+join basket_sums using (basket_no)
+order by basket_no, line_no;

@@ -1,7 +1,7 @@
 -- One row per order kept, and per row rejected after parsing; for one row per order line.
 create or replace temp view clean_orders as
 select
-    object_no, content as order_id, branch, sold_at, payment, total, total_matches, basket_no
+    object_no, order_id, branch, sold_at, payment, total, total_matches, basket_no
 from parsed;
 
 create or replace temp view rejected_rows as

@@ -1,35 +1,45 @@
--- The warehouse as an analyst sees it. Money is pounds; sold_at is the branch's wall-clock time.
+-- The DuckDB warehouse: facts and dimensions beneath, business names in the views above.
+-- Money is pounds; sold_at is the branch's wall-clock time.
 
--- one row per order line
-create table sales (
-    order_id varchar not null,
-    line_no integer not null,
+create table warehouse_format (number integer not null);
+
+-- one row per order
+create table order_facts (
+    order_id uuid not null,
     branch varchar not null,
     sold_at timestamp not null,
-    sold_on date not null,
-    hour smallint not null,
+    payment varchar not null,
+    total decimal(12, 2) not null,
+    total_matches boolean not null,
+    basket_no integer not null
+);
+
+-- one row per distinct list of order lines: many orders share one
+create table baskets (
+    basket_no integer not null,
+    basket_id uuid not null,
+    line_count integer not null,
+    units integer not null,
+    lines_total decimal(12, 2) not null
+);
+
+-- one row per line of a basket
+create table basket_lines (
+    basket_no integer not null,
+    line_no integer not null,
     product varchar not null,
     size varchar,
     flavour varchar,
     quantity integer not null,
     unit_price decimal(12, 2) not null,
-    line_total decimal(12, 2) not null,
-    payment varchar not null
+    line_total decimal(12, 2) not null
 );
 
--- one row per order
-create table orders (
-    order_id varchar not null,
+-- one row per current raw object x branch x day that it speaks of
+create table object_days (
+    source varchar not null,
     branch varchar not null,
-    sold_at timestamp not null,
-    sold_on date not null,
-    hour smallint not null,
-    payment varchar not null,
-    total decimal(12, 2) not null,
-    lines_total decimal(12, 2) not null,
-    line_count integer not null,
-    units integer not null,
-    total_matches boolean not null
+    sold_on date not null
 );
 
 -- one row per branch x day x hour x product x size x flavour
@@ -44,7 +54,7 @@ create table hourly_sales (
     revenue decimal(12, 2) not null
 );
 
--- one row per rejected raw row of a current file; never its text
+-- one row per rejected raw row of a current raw object; never its text
 create table rejects (
     source varchar not null,
     line_number bigint not null,
@@ -67,5 +77,42 @@ create table loads (
     revenue decimal(14, 2) not null,
     cleaned_at timestamp not null,
     loaded_at timestamp not null,
-    is_current boolean not null
+    is_current boolean not null,
+    batch varchar not null
 );
+
+-- one row per order
+create view orders as
+select
+    replace(cast(order_id as varchar), '-', '') as order_id,
+    branch,
+    sold_at,
+    cast(sold_at as date) as sold_on,
+    cast(hour(sold_at) as smallint) as hour,
+    payment,
+    total,
+    lines_total,
+    line_count,
+    units,
+    total_matches
+from order_facts
+join baskets using (basket_no);
+
+-- one row per order line
+create view sales as
+select
+    replace(cast(order_id as varchar), '-', '') as order_id,
+    line_no,
+    branch,
+    sold_at,
+    cast(sold_at as date) as sold_on,
+    cast(hour(sold_at) as smallint) as hour,
+    product,
+    size,
+    flavour,
+    quantity,
+    unit_price,
+    line_total,
+    payment
+from order_facts
+join basket_lines using (basket_no);

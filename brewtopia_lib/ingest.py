@@ -1,0 +1,331 @@
+"""Raw → lake → warehouse: only what is new or changed, one bad file never stops the others."""
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from io import BytesIO
+from itertools import islice
+from typing import Any, BinaryIO
+
+import duckdb
+from duckdb import DuckDBPyConnection
+
+from brewtopia_lib.clean import clean_texts, connect, counts, rejected_by_reason
+from brewtopia_lib.errors import FeedError, LakeError, SourceError
+from brewtopia_lib.feeds import Feed, FileRule, choose_feed, load_feeds
+from brewtopia_lib.lake import CleanedObject, Lake
+from brewtopia_lib.reading import RawText
+from brewtopia_lib.records import Record, read_records
+from brewtopia_lib.settings import Settings
+from brewtopia_lib.sources import Fetched, RawObject, fetch, list_objects
+from brewtopia_lib.warehouse import load_warehouse
+
+Progress = Callable[[int, int, str], None]
+
+_BATCH_BYTES = 256 << 20
+_HEAD_BYTES = 2 << 10
+_SAMPLE_ROWS = 12
+
+
+@dataclass
+class CleanSummary:
+    """What one run of cleaning came to."""
+
+    objects: int = 0
+    objects_skipped: int = 0
+    rows: int = 0
+    orders: int = 0
+    lines: int = 0
+    rejected: int = 0
+    rejected_by_reason: dict[str, int] = field(default_factory=dict)
+    revenue: Decimal = Decimal("0.00")
+    seconds: float = 0.0
+    failures: list[tuple[str, str]] = field(default_factory=list)
+
+    def to_json(self) -> dict[str, Any]:
+        """The summary as plain values; money as text, in pounds."""
+        return {
+            "objects": self.objects,
+            "objects_skipped": self.objects_skipped,
+            "rows": self.rows,
+            "orders": self.orders,
+            "lines": self.lines,
+            "rejected": self.rejected,
+            "rejected_by_reason": self.rejected_by_reason,
+            "revenue": str(self.revenue),
+            "seconds": round(self.seconds, 3),
+            "failed": [{"source": source, "error": error} for source, error in self.failures],
+        }
+
+
+@dataclass
+class LoadSummary:
+    """What one load came to."""
+
+    objects: int = 0
+    orders: int = 0
+    branch_days: int = 0
+    seconds: float = 0.0
+    failures: list[tuple[str, str]] = field(default_factory=list)
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "objects": self.objects,
+            "orders": self.orders,
+            "branch_days": self.branch_days,
+            "seconds": round(self.seconds, 3),
+        }
+
+
+@dataclass
+class IngestSummary:
+    """What cleaning and loading came to; with `strict`, loading may have been left out."""
+
+    clean: CleanSummary
+    load: LoadSummary | None
+    seconds: float = 0.0
+
+    @property
+    def failures(self) -> list[tuple[str, str]]:
+        return self.clean.failures
+
+    def to_json(self) -> dict[str, Any]:
+        return self.clean.to_json() | {
+            "loaded": self.load is not None,
+            "branch_days": self.load.branch_days if self.load else 0,
+            "seconds": round(self.seconds, 3),
+        }
+
+
+@dataclass(frozen=True)
+class _Known:
+    """A raw file ready to be cleaned; feed and text are None where it has no rows."""
+
+    fetched: Fetched
+    feed: Feed | None
+    text: RawText | None
+
+
+def clean_raw(
+    settings: Settings, uris: Sequence[str] = (), progress: Progress | None = None
+) -> CleanSummary:
+    """Clean the raw files that are new or changed into the lake.
+
+    Files that no feed takes or that cannot be read are in `failures`; the others are done.
+    """
+    started = time.monotonic()
+    summary = CleanSummary()
+    feeds = load_feeds(settings.feeds)
+    found = list_objects(settings.raw, uris)
+    lake = Lake(settings.lake)
+    with lake.writing() as spill:
+        connection = connect(spill, settings.memory_limit)
+        known = lake.current_versions(connection)
+        digests = {feed.name: feed.digest for feed in feeds}
+        fresh = _fresh(found, known, digests, summary, progress)
+        for batch in _batches(_recognised(fresh, feeds, summary)):
+            _clean_batch(connection, lake, batch, summary)
+    summary.seconds = time.monotonic() - started
+    return summary
+
+
+def load_lake(settings: Settings, progress: Progress | None = None) -> LoadSummary:
+    """Load into the warehouse what the lake has and it has not."""
+    started = time.monotonic()
+    if progress is not None:
+        progress(0, 1, "warehouse")
+    loaded = load_warehouse(settings)
+    if progress is not None:
+        progress(1, 1, "warehouse")
+    seconds = time.monotonic() - started
+    return LoadSummary(loaded.objects, loaded.orders, loaded.branch_days, seconds)
+
+
+def ingest(
+    settings: Settings,
+    uris: Sequence[str] = (),
+    *,
+    strict: bool = False,
+    progress: Progress | None = None,
+) -> IngestSummary:
+    """Clean, then load. With `strict`, nothing is loaded unless every row of every file is good."""
+    started = time.monotonic()
+    cleaned = clean_raw(settings, uris, progress)
+    if strict and cleaned.rejected and not cleaned.failures:
+        reasons = ", ".join(f"{n} {reason}" for reason, n in cleaned.rejected_by_reason.items())
+        message = (
+            f"{cleaned.rejected} rows were rejected ({reasons}) and nothing was loaded: "
+            "mend the files, or run `brewtopia load` to load the good rows"
+        )
+        cleaned.failures.append(("", message))
+    loaded = None if strict and cleaned.failures else load_lake(settings, progress)
+    return IngestSummary(cleaned, loaded, time.monotonic() - started)
+
+
+def _fresh(
+    found: Sequence[RawObject],
+    known: dict[str, tuple[str, str, str]],
+    digests: dict[str, str],
+    summary: CleanSummary,
+    progress: Progress | None,
+) -> Iterator[Fetched]:
+    for done, raw_object in enumerate(found):
+        if progress is not None:
+            progress(done, len(found), raw_object.name)
+        try:
+            fetched = fetch(raw_object)
+        except SourceError as error:
+            summary.failures.append((raw_object.source, str(error)))
+            continue
+        version, feed, digest = known.get(raw_object.source, ("", "", ""))
+        if version == fetched.version and digests.get(feed, "") == digest:
+            summary.objects_skipped += 1
+        else:
+            yield fetched
+    if progress is not None:
+        progress(len(found), len(found), "")
+
+
+def _recognised(
+    fetched_objects: Iterable[Fetched], feeds: Sequence[Feed], summary: CleanSummary
+) -> Iterator[_Known]:
+    for number, fetched in enumerate(fetched_objects, start=1):
+        try:
+            yield recognise(fetched, feeds, number)
+        except (FeedError, OSError) as error:
+            source = fetched.object.source
+            summary.failures.append((source, f"{source}: {error}"))
+
+
+def recognise(fetched: Fetched, feeds: Sequence[Feed], object_no: int) -> _Known:
+    """Find the feed that takes a file, and where its rows begin.
+
+    Raises FeedError where no feed takes it, or more than one.
+    """
+    samples: dict[tuple[str, str, int], list[Record]] = {}
+
+    def sample(rule: FileRule) -> list[Record]:
+        key = (rule.delimiter, rule.quote, rule.skip_lines)
+        if key not in samples:
+            samples[key] = _sample(fetched, rule)
+        return samples[key]
+
+    choice = choose_feed(feeds, fetched.object.name, sample)
+    if choice is None:
+        return _Known(fetched, None, None)
+    branch = choice.feed.branch_of(fetched.object.name)
+    text = RawText(
+        object_no, choice.layout, choice.width, choice.skip_lines, branch, fetched.lines,
+        data=fetched.data, path=None if fetched.data is not None else fetched.object.path,
+    )  # fmt: skip
+    return _Known(fetched, choice.feed, text)
+
+
+def _sample(fetched: Fetched, rule: FileRule) -> list[Record]:
+    """The first rows that can be told apart; the whole file is searched if it must be."""
+    head = fetched.head(_HEAD_BYTES)
+    if len(head) == _HEAD_BYTES:
+        head = head[: head.rfind(b"\n") + 1]
+    rows = _first_rows(BytesIO(head), rule)
+    if rows or fetched.size <= len(head):
+        return rows
+    with fetched.open() as stream:
+        return _first_rows(stream, rule)
+
+
+def _first_rows(stream: BinaryIO, rule: FileRule) -> list[Record]:
+    rows = (
+        row
+        for row in read_records(stream, rule.delimiter, rule.quote)
+        if row.fields is not None and row.line_number > rule.skip_lines
+    )
+    return list(islice(rows, _SAMPLE_ROWS))
+
+
+def _batches(objects: Iterable[_Known]) -> Iterator[list[_Known]]:
+    batch: list[_Known] = []
+    size = 0
+    for one in objects:
+        batch.append(one)
+        size += one.fetched.size
+        if size >= _BATCH_BYTES:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
+
+
+def _clean_batch(
+    connection: DuckDBPyConnection, lake: Lake, batch: Sequence[_Known], summary: CleanSummary
+) -> None:
+    by_feed: dict[str, list[_Known]] = {}
+    for one in batch:
+        by_feed.setdefault(one.feed.name if one.feed else "", []).append(one)
+    for group in by_feed.values():
+        try:
+            _clean_group(connection, lake, group, summary)
+        except duckdb.OutOfMemoryException as error:
+            raise LakeError(
+                f"cleaning ran out of memory or of disk for spilled data in {lake.folder}: "
+                "free some space, or set BREWTOPIA_MEMORY_LIMIT"
+            ) from error
+        except (duckdb.Error, ValueError):
+            # Whatever one file brings that nobody thought of, the others shall not suffer.
+            for one in group:
+                _clean_alone(connection, lake, one, summary)
+
+
+def _clean_alone(
+    connection: DuckDBPyConnection, lake: Lake, one: _Known, summary: CleanSummary
+) -> None:
+    source = one.fetched.object.source
+    try:
+        _clean_group(connection, lake, [one], summary)
+    except (duckdb.Error, ValueError) as error:
+        # The engine's own words may quote a value of the file: they are not passed on.
+        summary.failures.append(
+            (source, f"{source}: cleaning failed ({type(error).__name__}); please report this file")
+        )
+
+
+def _clean_group(
+    connection: DuckDBPyConnection, lake: Lake, group: Sequence[_Known], summary: CleanSummary
+) -> None:
+    feed = group[0].feed
+    results: dict[int, tuple[int, int, int, int, Decimal]] = {}
+    if feed is not None:
+        clean_texts(connection, feed, [one.text for one in group if one.text is not None])
+        results = counts(connection)
+    cleaned = []
+    for number, one in enumerate(group, start=1):
+        if not one.fetched.is_unchanged():
+            source = one.fetched.object.source
+            summary.failures.append(
+                (source, f"{source} changed while it was read: run again to take what it holds now")
+            )
+            continue
+        object_no = one.text.object_no if one.text else number
+        rows, orders, lines, rejected, revenue = results.get(object_no, (0, 0, 0, 0, Decimal(0)))
+        cleaned.append(
+            CleanedObject(
+                object_no, one.fetched.object.source, one.fetched.version, one.fetched.as_of,
+                feed.name if feed else None, feed.digest if feed else None,
+                rows, orders, lines, rejected, revenue,
+            )
+        )  # fmt: skip
+    if not cleaned:
+        return
+    lake.write(connection, cleaned, has_rows=feed is not None)
+    numbers = [one.object_no for one in cleaned]
+    if feed is not None:
+        for reason, count in rejected_by_reason(connection, numbers):
+            known = summary.rejected_by_reason.get(reason, 0)
+            summary.rejected_by_reason[reason] = known + count
+    for one_cleaned in cleaned:
+        summary.objects += 1
+        summary.rows += one_cleaned.rows
+        summary.orders += one_cleaned.orders
+        summary.lines += one_cleaned.lines
+        summary.rejected += one_cleaned.rejected
+        summary.revenue += one_cleaned.revenue

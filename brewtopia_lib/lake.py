@@ -1,0 +1,194 @@
+"""The lake: cleaned, PII-free Parquet, written in batches that are there wholly or not at all.
+
+A batch is four files of one name: `orders/`, `lines/`, `rejects/` and, written last, `objects/`,
+whose presence is the commit. Nothing is ever changed; a newer version of a raw object is a row in
+a later batch, and the one that its source held last is current.
+"""
+
+import contextlib
+import fcntl
+import os
+import secrets
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+
+from duckdb import DuckDBPyConnection, IOException
+
+from brewtopia_lib.errors import LakeError
+from brewtopia_lib.reading import fill
+
+_TABLES = ("orders", "lines", "rejects", "objects")
+
+_OBJECT_COLUMNS = (
+    "batch varchar, object_no integer, source varchar, version varchar, as_of timestamp,"
+    " feed varchar, feed_digest varchar, rows bigint, orders bigint, lines bigint,"
+    " rejected bigint, revenue decimal(14, 2), cleaned_at timestamp"
+)
+_EMPTY = {
+    "objects": _OBJECT_COLUMNS,
+    "orders": "batch varchar, object_no integer, order_id varchar, branch varchar,"
+    " sold_at timestamp, payment varchar, total decimal(12, 2), total_matches boolean,"
+    " basket_no bigint",
+    "lines": "batch varchar, basket_no bigint, basket_id varchar, line_no integer,"
+    " product varchar, size varchar, flavour varchar, quantity integer,"
+    " unit_price decimal(12, 2), line_total decimal(12, 2)",
+    "rejects": "batch varchar, object_no integer, line_number bigint, reason varchar,"
+    " branch varchar, sold_on date, total decimal(12, 2), row_length bigint",
+}
+
+
+@dataclass(frozen=True)
+class CleanedObject:
+    """What one raw object version came to; rows = orders (or lines) + rejected."""
+
+    object_no: int
+    source: str
+    version: str
+    as_of: datetime
+    feed: str | None
+    feed_digest: str | None
+    rows: int
+    orders: int
+    lines: int
+    rejected: int
+    revenue: Decimal
+
+
+class Lake:
+    """A lake in a local folder."""
+
+    def __init__(self, location: str) -> None:
+        self.folder = Path(os.path.abspath(location))
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[Path]:
+        """Hold the lake's lock, waiting for it; gives a private folder for spilled data.
+
+        What a killed run left behind is cleared away first.
+        """
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            lock = os.open(self.folder / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        except OSError as error:
+            raise LakeError(
+                f"the lake {self.folder} cannot be written: {error.strerror}; "
+                "check the folder, or set BREWTOPIA_LAKE"
+            ) from error
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            spill = self.folder / ".spill"
+            shutil.rmtree(spill, ignore_errors=True)
+            self._drop_uncommitted()
+            try:
+                yield spill
+            finally:
+                shutil.rmtree(spill, ignore_errors=True)
+        finally:
+            os.close(lock)
+
+    def current_versions(self, connection: DuckDBPyConnection) -> dict[str, tuple[str, str, str]]:
+        """source → (version, feed, digest of the feed) of what its source held last."""
+        self.attach(connection)
+        rows = connection.execute(
+            "select source, version, coalesce(feed, ''), coalesce(feed_digest, '')"
+            " from lake_current"
+        ).fetchall()
+        return {source: (version, feed, digest) for source, version, feed, digest in rows}
+
+    def attach(self, connection: DuckDBPyConnection) -> None:
+        """Make views over the lake's committed batches: lake_orders, lake_lines, lake_rejects,
+        lake_objects (every version) and lake_current (the version that speaks now)."""
+        names = sorted(path.name for path in self.folder.glob("objects/*.parquet"))
+        for table in _TABLES:
+            files = [str(self.folder / table / name) for name in names]
+            files = files if table == "objects" else [file for file in files if Path(file).exists()]
+            if files:
+                listed = ", ".join(_quoted(file) for file in files)
+                connection.execute(
+                    f"create or replace temp view lake_{table} as"
+                    f" select * from read_parquet([{listed}])"
+                )
+            else:
+                fill(connection, f"no_{table}", _EMPTY[table], [])
+                connection.execute(
+                    f"create or replace temp view lake_{table} as select * from no_{table}"
+                )
+        connection.execute(
+            "create or replace temp view lake_current as"
+            " select * exclude (place) from (select *, row_number() over"
+            " (partition by source order by as_of desc, batch desc, object_no) as place"
+            " from lake_objects) where place = 1"
+        )
+
+    def write(
+        self, connection: DuckDBPyConnection, objects: Sequence[CleanedObject], *, has_rows: bool
+    ) -> None:
+        """Commit a batch: the connection's clean tables and what their objects came to."""
+        now = datetime.now(UTC).replace(tzinfo=None)
+        batch = f"{now:%Y%m%dT%H%M%S%f}-{secrets.token_hex(4)}"
+        fill(
+            connection, "batch_objects", _OBJECT_COLUMNS,
+            [
+                (
+                    batch, one.object_no, one.source, one.version, one.as_of, one.feed,
+                    one.feed_digest, one.rows, one.orders, one.lines, one.rejected, one.revenue,
+                    now,
+                )
+                for one in objects
+            ],
+        )  # fmt: skip
+        queries = {"objects": "select * from batch_objects order by object_no"}
+        if has_rows:
+            queries = {
+                "orders": f"select {_quoted(batch)} as batch, * from clean_orders",
+                "lines": f"select {_quoted(batch)} as batch, * from clean_lines",
+                "rejects": f"select {_quoted(batch)} as batch, * from clean_rejects"
+                " order by object_no, line_number",
+            } | queries
+        try:
+            for table, query in queries.items():
+                path = self.folder / table / f"{batch}.parquet"
+                path.parent.mkdir(exist_ok=True)
+                draft = path.with_name(f".{path.name}")
+                connection.execute(
+                    f"copy ({query}) to {_quoted(str(draft))} (format parquet, compression zstd)"
+                )
+                _sync(draft)
+                draft.rename(path)
+            for table in queries:
+                _sync(self.folder / table)
+        except (OSError, IOException) as error:
+            self._drop_uncommitted()
+            raise LakeError(
+                f"the lake {self.folder} cannot be written: {_first_line(error)}; nothing of this "
+                "batch was kept: free some space or set BREWTOPIA_LAKE, and run again"
+            ) from error
+
+    def _drop_uncommitted(self) -> None:
+        committed = {path.name for path in self.folder.glob("objects/*.parquet")}
+        for table in _TABLES:
+            for path in self.folder.glob(f"{table}/*.parquet"):
+                if path.name not in committed:
+                    path.unlink()
+            for path in self.folder.glob(f"{table}/.*.parquet"):
+                path.unlink()
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0]

@@ -1,0 +1,167 @@
+-- Bring the warehouse up to the lake: every branch-day that a new or changed raw object speaks of,
+-- or spoke of before, is made anew from all objects that speak of it now.
+-- Reads the lake's views (lake_current, lake_objects, lake_orders, lake_lines, lake_rejects).
+
+-- one row per raw object whose current version is not loaded
+create temp table arrivals as
+select lake_current.*
+from lake_current
+left join loads
+    on lake_current.source = loads.source
+    and lake_current.version = loads.version
+    and lake_current.batch = loads.batch
+    and loads.is_current
+where loads.source is null;
+
+create temp table arrival_days as
+select distinct arrivals.source, lake_orders.branch, cast(lake_orders.sold_at as date) as sold_on
+from lake_orders
+join arrivals using (batch, object_no);
+
+-- one row per branch-day to be made anew
+create temp table touched as
+select branch, sold_on from arrival_days
+union
+select branch, sold_on from object_days where source in (select source from arrivals);
+
+delete from object_days where source in (select source from arrivals);
+
+-- one row per raw object that speaks of a touched branch-day, and its place in the lake
+create temp table providers as
+select batch, object_no, source from arrivals
+union all
+select lake_current.batch, lake_current.object_no, lake_current.source
+from lake_current
+where lake_current.source in (
+    select object_days.source from object_days join touched using (branch, sold_on)
+);
+
+insert into object_days select * from arrival_days;
+
+create temp table incoming as
+select
+    providers.source, lake_orders.batch, lake_orders.basket_no as lake_basket_no,
+    cast(lake_orders.order_id as uuid) as order_id, lake_orders.branch, lake_orders.sold_at,
+    lake_orders.payment, lake_orders.total, lake_orders.total_matches
+from lake_orders
+join providers using (batch, object_no)
+semi join touched
+    on lake_orders.branch = touched.branch
+    and cast(lake_orders.sold_at as date) = touched.sold_on;
+
+-- an order that several objects tell of is one order
+create temp table repeated as
+with shared_days as (
+    select branch, sold_on
+    from object_days
+    join touched using (branch, sold_on)
+    group by branch, sold_on
+    having count(*) > 1
+)
+select order_id, min(source) as source
+from incoming
+semi join shared_days
+    on incoming.branch = shared_days.branch
+    and cast(incoming.sold_at as date) = shared_days.sold_on
+group by order_id
+having count(*) > 1;
+
+delete from incoming using repeated
+where incoming.order_id = repeated.order_id and incoming.source <> repeated.source;
+
+-- one row per basket of the lake that the incoming orders name, by its content
+create temp table lake_baskets as
+select
+    lines.batch, lines.basket_no as lake_basket_no, cast(lines.basket_id as uuid) as basket_id,
+    cast(count(*) as integer) as line_count,
+    cast(sum(lines.quantity) as integer) as units,
+    cast(sum(lines.line_total) as decimal(12, 2)) as lines_total
+from lake_lines as lines
+semi join incoming on lines.batch = incoming.batch and lines.basket_no = incoming.lake_basket_no
+group by lines.batch, lines.basket_no, lines.basket_id;
+
+create temp table new_baskets as
+select
+    (select coalesce(max(basket_no), 0) from baskets)
+    + cast(row_number() over (order by min(batch), min(lake_basket_no)) as integer) as basket_no,
+    basket_id,
+    any_value(line_count) as line_count,
+    any_value(units) as units,
+    any_value(lines_total) as lines_total,
+    arg_min(struct_pack(batch, lake_basket_no), (batch, lake_basket_no)) as place
+from lake_baskets
+anti join baskets using (basket_id)
+group by basket_id;
+
+insert into baskets select basket_no, basket_id, line_count, units, lines_total from new_baskets;
+
+insert into basket_lines
+select
+    new_baskets.basket_no, line_no, product, size, flavour, quantity, unit_price, line_total
+from lake_lines as lines
+join new_baskets
+    on lines.batch = new_baskets.place.batch and lines.basket_no = new_baskets.place.lake_basket_no;
+
+delete from order_facts using touched
+where order_facts.branch = touched.branch and cast(order_facts.sold_at as date) = touched.sold_on;
+
+delete from hourly_sales using touched
+where hourly_sales.branch = touched.branch and hourly_sales.sold_on = touched.sold_on;
+
+create temp table fresh_orders as
+select
+    incoming.order_id, incoming.branch, incoming.sold_at, incoming.payment, incoming.total,
+    incoming.total_matches, baskets.basket_no
+from incoming
+join lake_baskets using (batch, lake_basket_no)
+join baskets using (basket_id);
+
+insert into order_facts select * from fresh_orders;
+
+insert into hourly_sales
+with hours as (
+    select branch, date_trunc('hour', sold_at) as sold_at, basket_no, count(*) as orders
+    from fresh_orders
+    group by all
+)
+select
+    branch, cast(sold_at as date) as sold_on, cast(hour(sold_at) as smallint) as hour,
+    product, size, flavour,
+    cast(sum(quantity * orders) as bigint) as units,
+    cast(sum(line_total * orders) as decimal(12, 2)) as revenue
+from hours
+join basket_lines using (basket_no)
+group by all;
+
+delete from rejects where source in (select source from arrivals);
+
+insert into rejects
+select
+    arrivals.source, line_number, reason, lake_rejects.branch, sold_on, total, row_length
+from lake_rejects
+join arrivals using (batch, object_no);
+
+delete from loads using lake_objects
+where loads.source = lake_objects.source
+    and loads.version = lake_objects.version
+    and loads.source in (select source from arrivals);
+
+insert into loads
+with versions as (
+    select
+        *,
+        row_number() over (
+            partition by source, version order by as_of desc, batch desc, object_no
+        ) as place
+    from lake_objects
+    where source in (select source from arrivals)
+)
+select
+    versions.source, versions.version, versions.feed, versions.rows, versions.orders,
+    versions.lines, versions.rejected, versions.revenue, versions.cleaned_at,
+    getvariable('loaded_at') as loaded_at,
+    lake_current.source is not null as is_current,
+    versions.batch
+from versions
+left join lake_current using (batch, object_no)
+where place = 1;

@@ -1,0 +1,240 @@
+"""The embedded warehouse: one DuckDB file, published whole by an atomic rename."""
+
+import contextlib
+import fcntl
+import os
+import secrets
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import Self
+
+import duckdb
+import pandas as pd
+from duckdb import DuckDBPyConnection
+
+from brewtopia_lib.errors import WarehouseError
+from brewtopia_lib.lake import Lake
+from brewtopia_lib.warehouse.parameters import duckdb_parameters
+
+# Raised whenever a table changes: an older file is then made anew from the lake.
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What one load came to."""
+
+    objects: int
+    orders: int
+    branch_days: int
+
+
+class DuckDBWarehouse:
+    """The published warehouse, read-only: a snapshot that no load disturbs or waits for.
+
+    What a later load publishes is seen by the next one that opens it.
+    """
+
+    def __init__(self, path: Path, memory_limit: str | None = None) -> None:
+        if not path.exists():
+            raise WarehouseError(
+                f"there is no warehouse at {path} yet: run `brewtopia ingest` first"
+            )
+        self.path = path
+        self._connection = duckdb.connect()
+        try:
+            _restrict(self._connection, memory_limit)
+            self._connection.execute(f"attach {_quoted(str(path))} as warehouse (read_only)")
+            self._connection.execute("use warehouse")
+            _check_format(self._connection, path)
+            self._connection.execute("set enable_external_access = false")
+        except duckdb.Error as error:
+            self._connection.close()
+            raise _unreadable(path, error) from error
+        except WarehouseError:
+            self._connection.close()
+            raise
+
+    def query(self, sql: str, parameters: Mapping[str, object] | None = None) -> pd.DataFrame:
+        """Run one SELECT, its parameters written `:name`, and give its rows.
+
+        Raises WarehouseError with the engine's words where the SQL is wrong.
+        """
+        return self._run(sql, parameters).df()
+
+    def rows(
+        self, sql: str, parameters: Mapping[str, object] | None = None
+    ) -> tuple[list[str], list[tuple[object, ...]]]:
+        """Run one SELECT and give its column names and its rows as exact Python values."""
+        result = self._run(sql, parameters)
+        return [column[0] for column in result.description or ()], result.fetchall()
+
+    def _run(self, sql: str, parameters: Mapping[str, object] | None) -> DuckDBPyConnection:
+        try:
+            return self._connection.execute(duckdb_parameters(sql), dict(parameters or {}))
+        except duckdb.Error as error:
+            raise WarehouseError(str(error).strip()) from error
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def load(path: Path, lake: Lake, memory_limit: str | None = None) -> Loaded:
+    """Bring a warehouse file up to what its lake holds, and publish it if anything changed.
+
+    The next file is built beside the current one and swapped in by one rename, so that a crash
+    at any instant leaves the last published state, and readers keep theirs.
+    """
+    with _locked(path):
+        for leftover in path.parent.glob(f".{path.name}.*.next*"):
+            leftover.unlink()
+        if path.exists() and not _is_behind(path, lake, memory_limit):
+            return Loaded(0, 0, 0)
+        draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}.next")
+        try:
+            loaded = _build(draft, path, lake, memory_limit)
+            _sync(draft)
+            draft.replace(path)
+            _sync(path.parent)
+            return loaded
+        except (OSError, duckdb.IOException, duckdb.OutOfMemoryException) as error:
+            raise WarehouseError(
+                f"the warehouse {path} cannot be written: {str(error).splitlines()[0]}; "
+                "it is as it was before: free some space and run `brewtopia load` again"
+            ) from error
+        finally:
+            for leftover in path.parent.glob(f"{draft.name}*"):
+                leftover.unlink()
+
+
+def _build(draft: Path, path: Path, lake: Lake, memory_limit: str | None) -> Loaded:
+    is_new = not _is_current_format(path)
+    if not is_new:
+        shutil.copyfile(path, draft)
+    with contextlib.closing(duckdb.connect(str(draft))) as connection:
+        _restrict(connection, memory_limit)
+        if is_new:
+            connection.execute(_sql("duckdb"))
+            connection.execute("insert into warehouse_format values (?)", [FORMAT])
+        lake.attach(connection)
+        now = datetime.now(UTC).replace(tzinfo=None)
+        connection.execute("set variable loaded_at = ?::timestamp", [now])
+        connection.execute("begin")
+        connection.execute(_sql("duckdb_load"))
+        objects, orders, days = connection.execute(
+            "select (select count(*) from arrivals), (select count(*) from fresh_orders),"
+            " (select count(*) from touched)"
+        ).fetchall()[0]
+        connection.execute("commit")
+        connection.execute("checkpoint")
+    return Loaded(objects, orders, days)
+
+
+def _is_behind(path: Path, lake: Lake, memory_limit: str | None) -> bool:
+    if not _is_current_format(path):
+        return True
+    with contextlib.closing(duckdb.connect()) as connection:
+        _restrict(connection, memory_limit)
+        connection.execute(f"attach {_quoted(str(path))} as warehouse (read_only)")
+        lake.attach(connection)
+        row = connection.execute(
+            "select count(*) from lake_current anti join"
+            " (select source, version, batch from warehouse.loads where is_current) as loads"
+            " using (source, version, batch)"
+        ).fetchone()
+    return bool(row and row[0])
+
+
+def _is_current_format(path: Path) -> bool:
+    if not path.exists():
+        return False
+    try:
+        with contextlib.closing(duckdb.connect()) as connection:
+            connection.execute(f"attach {_quoted(str(path))} as warehouse (read_only)")
+            try:
+                row = connection.execute("select number from warehouse.warehouse_format").fetchone()
+            except duckdb.CatalogException:
+                tables = connection.execute(
+                    "select count(*) from duckdb_tables() where database_name = 'warehouse'"
+                ).fetchone()
+                if tables and tables[0]:
+                    raise WarehouseError(
+                        f"{path} is a DuckDB file of something else: "
+                        "set BREWTOPIA_WAREHOUSE to another path"
+                    ) from None
+                return False
+    except duckdb.Error as error:
+        raise _unreadable(path, error) from error
+    return row is not None and row[0] == FORMAT
+
+
+def _check_format(connection: DuckDBPyConnection, path: Path) -> None:
+    try:
+        row = connection.execute("select number from warehouse_format").fetchone()
+    except duckdb.CatalogException:
+        row = None
+    if row is None or row[0] != FORMAT:
+        raise WarehouseError(
+            f"the warehouse {path} was made by another version: run `brewtopia load` to renew it"
+        )
+
+
+def _unreadable(path: Path, error: Exception) -> WarehouseError:
+    return WarehouseError(
+        f"the warehouse {path} cannot be read: {str(error).splitlines()[0]}; "
+        "move the file away and run `brewtopia load` to make it anew from the lake"
+    )
+
+
+def _restrict(connection: DuckDBPyConnection, memory_limit: str | None) -> None:
+    connection.execute("set autoinstall_known_extensions = false")
+    connection.execute("set autoload_known_extensions = false")
+    if memory_limit is not None:
+        connection.execute("set memory_limit = ?", [memory_limit])
+
+
+@contextlib.contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
+        lock = os.open(path.with_name(f".{path.name}.lock"), flags, 0o644)
+    except OSError as error:
+        raise WarehouseError(
+            f"the warehouse {path} cannot be written: {error.strerror}; "
+            "check the folder, or set BREWTOPIA_WAREHOUSE"
+        ) from error
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(lock)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+@cache
+def _sql(name: str) -> str:
+    folder = resources.files("brewtopia_lib") / "warehouse" / "ddl"
+    return (folder / f"{name}.sql").read_text("utf-8")
