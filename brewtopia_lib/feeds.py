@@ -31,7 +31,7 @@ _OPTIONAL_ROLES = frozenset({"payment", "size", "flavour", "quantity", "total"})
 
 # Words a header is allowed to show in an error: anything else in a first line may be personal data.
 _HEADER_WORDS = frozenset(
-    [  # fmt: skip
+    [
         "amount", "at", "basket", "branch", "card", "cash", "cost", "count", "currency",
         "customer", "date", "datetime", "day", "description", "discount", "drink", "flavor",
         "flavour", "full", "gross", "hour", "id", "item", "items", "line", "location",
@@ -41,7 +41,7 @@ _HEADER_WORDS = frozenset(
         "till", "time", "timestamp", "total", "transaction", "type", "unit", "units", "value",
         "vat", "when",
     ]
-)
+)  # fmt: skip
 
 
 def _one_or_many(value: Any) -> Any:
