@@ -1,0 +1,425 @@
+"""Charts: a frame from the analyses in, a matplotlib figure out; no I/O and no global state.
+
+Every chart comes in two widths, drawn apart so that its text is readable on each: `wide` for a
+page and `narrow` for a telephone or half a page. One point of a figure is one CSS pixel.
+"""
+
+import io
+import re
+import warnings
+from collections.abc import Callable, Sequence
+from datetime import date
+from functools import wraps
+from typing import Any, Literal, ParamSpec, TypeVar
+
+import matplotlib
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+from brewtopia_lib.formats import (
+    WEEKDAYS,
+    count,
+    day,
+    hour,
+    number,
+    percent,
+    pounds,
+    shortened,
+)
+
+Width = Literal["wide", "narrow"]
+PIXELS: dict[Width, int] = {"wide": 820, "narrow": 340}
+
+INK, MUTED, GRID, PAPER = "#22201d", "#6b655c", "#e9e4dc", "#f6f3ee"
+COFFEE, PALE, UP, DOWN = "#7b4a2d", "#d8c8ba", "#1b7f79", "#c2571a"
+HEAT = LinearSegmentedColormap.from_list("coffee", [PAPER, "#d9b48c", COFFEE])
+
+STYLE: dict[str, Any] = {
+    "font.family": "DejaVu Sans",
+    "font.size": 13,
+    "text.color": INK,
+    "text.parse_math": False,
+    "text.usetex": False,
+    "axes.facecolor": "none",
+    "axes.edgecolor": GRID,
+    "axes.axisbelow": True,
+    "axes.formatter.use_mathtext": False,
+    "axes.labelcolor": MUTED,
+    "axes.spines.left": False,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.titlelocation": "left",
+    "axes.titlesize": 13,
+    "axes.titlecolor": MUTED,
+    "axes.unicode_minus": True,
+    "figure.facecolor": "none",
+    "grid.color": GRID,
+    "grid.linewidth": 1,
+    "xtick.color": GRID,
+    "xtick.labelcolor": MUTED,
+    "xtick.labelsize": 13,
+    "ytick.color": GRID,
+    "ytick.labelcolor": MUTED,
+    "ytick.labelsize": 13,
+    "ytick.left": False,
+    "lines.solid_capstyle": "round",
+    "svg.fonttype": "none",
+    "svg.hashsalt": "brewtopia",
+}
+WHOLE_STYLE: dict[Any, Any] = {
+    **{name: old for name, old in matplotlib.rcParamsDefault.items() if "backend" not in name},
+    **STYLE,
+}
+FONTS = "system-ui,-apple-system,'Segoe UI',Roboto,'DejaVu Sans',sans-serif"
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def _styled(draw: Callable[P, R]) -> Callable[P, R]:
+    """Run `draw` under our style alone, and leave matplotlib as it was."""
+
+    @wraps(draw)
+    def styled(*args: P.args, **kwargs: P.kwargs) -> R:
+        with matplotlib.rc_context(WHOLE_STYLE):
+            return draw(*args, **kwargs)
+
+    return styled
+
+
+@_styled
+def svg(figure: Figure) -> str:
+    """The figure as one SVG document: the same bytes for the same figure.
+
+    Text stays text and is shown in the reader's own font, so that a name in any script is
+    legible; it is laid out with DejaVu Sans, which is wider than what readers have.
+    """
+    stream = io.StringIO()
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        figure.savefig(stream, format="svg", metadata={"Date": None, "Creator": None})
+    drawing = stream.getvalue()
+    drawing = drawing[drawing.index("<svg") :].replace("'DejaVu Sans'", FONTS)
+    return re.sub(r"<metadata>.*?</metadata>\s*", "", drawing, flags=re.DOTALL)
+
+
+def _figure(width: Width, height: float) -> Figure:
+    return Figure(figsize=(PIXELS[width] / 72, height / 72), layout="constrained")
+
+
+def _one(width: Width, height: float) -> tuple[Figure, Axes]:
+    figure = _figure(width, height)
+    return figure, figure.subplots()
+
+
+def _legible_on(colour: Sequence[float]) -> str:
+    """Black or white, whichever contrasts more: at least 4.5 to 1 on any colour."""
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in colour[:3]]
+    luminance = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+    return "black" if luminance > 0.179 else "white"
+
+
+def _money_axis(axes: Axes, *, at_most: int = 5) -> None:
+    axes.set_ylim(bottom=min(0, axes.get_ylim()[0]))
+    axes.yaxis.set_major_locator(MaxNLocator(at_most, steps=[1, 2, 2.5, 5, 10]))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: pounds(value)))
+    axes.grid(axis="y")
+
+
+def _end_label(axes: Axes, text: str, x: float, y: float, colour: str) -> None:
+    """Name a line at its right end, outside the axes."""
+    axes.annotate(
+        text, (x, y), xytext=(9, 0), textcoords="offset points", va="center", color=colour,
+        fontweight="bold",
+    )  # fmt: skip
+
+
+def _day_axis(axes: Axes, days: Sequence[date], at_most: int) -> None:
+    """Ticks on whole weeks (or days, where there are few), written as `3 Jun`."""
+    fewest = -(-len(days) // at_most)
+    step = fewest if fewest <= 3 else 7 * -(-fewest // 7)
+    _ticks(axes, [day(on) for on in days], step)
+
+
+def _ticks(axes: Axes, labels: Sequence[str], step: int) -> None:
+    """Every `step`th label counted from the last; few places do not fill the width."""
+    at = sorted(range(len(labels) - 1, -1, -step))
+    axes.set_xticks(at, [labels[place] for place in at])
+    spare = max(0.0, 7 - len(labels)) / 2
+    axes.set_xlim(-0.7 - spare, len(labels) - 0.3 + spare)
+
+
+@_styled
+def revenue_by_day(daily: pd.DataFrame, first: date, width: Width = "wide") -> Figure:
+    """Revenue a day with its 7-day mean; days before `first` are the pale past.
+
+    `daily` has sold_on and revenue (pounds, missing where there are no sales), a row a day.
+    Columns instead of a line where there are at most five weeks.
+    """
+    figure, axes = _one(width, 300 if width == "wide" else 250)
+    days = [stamp.date() for stamp in pd.to_datetime(daily["sold_on"])]
+    revenue = daily["revenue"].astype(float).reset_index(drop=True)
+    start = int(revenue.notna().to_numpy().argmax())
+    days, revenue = days[start:], revenue[start:].reset_index(drop=True)
+    present = next((place for place, on in enumerate(days) if on >= first), 0)
+    if len(days) <= 35:
+        colours = [COFFEE if place >= present else PALE for place in range(len(days))]
+        axes.bar(range(len(days)), revenue.fillna(0), color=colours, width=0.72)
+    else:
+        axes.plot(revenue.index, revenue, color=PALE, linewidth=1.4)
+        mean = revenue.rolling(7, min_periods=5).mean()
+        axes.plot(mean.index[: present + 1], mean[: present + 1], color=COFFEE, alpha=0.55, lw=2)
+        axes.plot(mean.index[present:], mean[present:], color=COFFEE, linewidth=3)
+        axes.axvspan(present - 0.5, len(days) - 0.5, color=PAPER, zorder=0)
+        top = axes.get_ylim()[1]
+        axes.set_ylim(top=top * 1.12)
+        axes.text(present, top * 1.1, "this period", color=MUTED, va="top")
+        last = int(mean.notna().to_numpy().nonzero()[0].max(initial=-1))
+        if last >= 0:
+            _end_label(axes, "7-day\nmean", last, float(mean[last]), COFFEE)
+    _money_axis(axes)
+    _day_axis(axes, days, 8 if width == "wide" else 4)
+    return figure
+
+
+@_styled
+def revenue_by_week(weekly: pd.DataFrame, first: date, width: Width = "wide") -> Figure:
+    """Revenue a week, from Monday; weeks before `first` are pale, incomplete ones outlined.
+
+    `weekly` has week_start, revenue (pounds) and complete.
+    """
+    rows = weekly if width == "wide" else weekly.tail(13)
+    figure, axes = _one(width, 280 if width == "wide" else 240)
+    starts = [stamp.date() for stamp in pd.to_datetime(rows["week_start"])]
+    for place, (start, row) in enumerate(zip(starts, rows.itertuples(), strict=True)):
+        colour = COFFEE if start >= first else PALE
+        axes.bar(
+            place, number(row.revenue) or 0, width=0.72, edgecolor=colour, linewidth=1.5,
+            facecolor=colour if row.complete else "none", hatch=None if row.complete else "////",
+        )  # fmt: skip
+    labelled = [place for place, complete in enumerate(rows["complete"]) if complete][-1:]
+    for place in labelled:
+        value = float(rows["revenue"].iloc[place])
+        axes.annotate(
+            pounds(value), (place, value), xytext=(0, 4), textcoords="offset points",
+            ha="center", color=COFFEE, fontweight="bold",
+        )  # fmt: skip
+    axes.margins(y=0.12)
+    _money_axis(axes)
+    step = max(1, -(-len(starts) // (9 if width == "wide" else 4)))
+    _ticks(axes, [day(start) for start in starts], step)
+    return figure
+
+
+@_styled
+def weekday_hours(cells: pd.DataFrame, width: Width = "wide") -> Figure:
+    """Average revenue an hour by weekday and hour of the day, as a heatmap with its numbers.
+
+    `cells` has weekday (1 is Monday), hour and revenue_per_hour (pounds). Monday first;
+    narrow has the hours downwards.
+    """
+    hours, weekdays = (
+        list(range(int(cells[name].min()), int(cells[name].max()) + 1))
+        for name in ("hour", "weekday")
+    )
+    grid = (
+        cells.assign(revenue_per_hour=cells["revenue_per_hour"].astype(float))
+        .pivot(index="weekday", columns="hour", values="revenue_per_hour")
+        .reindex(index=weekdays, columns=hours)
+    )
+    names = [WEEKDAYS[weekday - 1][:3] for weekday in weekdays]
+    labels = [hour(one) for one in hours]
+    if width == "narrow":
+        grid = grid.T
+        names, labels = labels, names
+    figure, axes = _one(width, 34 + (38 if width == "wide" else 25) * len(grid))
+    crowded = width == "wide" and len(hours) > 14
+    sns.heatmap(
+        grid, ax=axes, cmap=HEAT, vmin=0, cbar=False, linewidths=2, linecolor="white",
+        annot=not crowded, fmt=",.0f", annot_kws={"fontsize": 12}, xticklabels=labels,
+        yticklabels=names,
+    )  # fmt: skip
+    values = grid.to_numpy().ravel()
+    for text, value in zip(axes.texts, values[~np.isnan(values)], strict=False):
+        text.set_color(_legible_on(HEAT(max(value, 0) / max(np.nanmax(values), 1e-9))))
+    axes.set(xlabel="", ylabel="")
+    axes.tick_params(length=0, labelrotation=0)
+    if crowded:
+        axes.set_xticks([place + 0.5 for place in range(0, len(hours), 2)], labels[::2])
+    return figure
+
+
+@_styled
+def shares(
+    frame: pd.DataFrame,
+    *,
+    label: str,
+    now: str,
+    before: str | None = None,
+    before_name: str = "before",
+    width: Width = "wide",
+) -> Figure:
+    """One bar for each row's share now, with a tick where it was before (or is elsewhere).
+
+    `label` names the column of names, `now` and `before` columns of fractions.
+    """
+    figure, axes = _one(width, 12 + 46 * len(frame))
+    top = float(frame[[now] + ([before] if before else [])].max().max())
+    for place, row in enumerate(frame.to_dict("records")):
+        share, old = number(row[now]) or 0.0, number(row[before]) if before else None
+        axes.barh(place, share, color=COFFEE, height=0.36)
+        axes.text(0, place - 0.26, shortened(str(row[label]), 34), va="bottom")
+        value = axes.annotate(
+            percent(share), (max(share, old or 0), place), xytext=(8, 0),
+            textcoords="offset points", va="center", fontweight="bold",
+        )  # fmt: skip
+        if old is not None:
+            axes.plot([old, old], [place - 0.27, place + 0.27], color=INK, linewidth=2)
+            axes.annotate(
+                f"{before_name} {percent(old)}", (1, 0.5), xycoords=value, xytext=(6, 0),
+                textcoords="offset points", va="center", color=MUTED,
+            )  # fmt: skip
+    room = 1 if before is None else 1.3 if width == "wide" else 2
+    axes.set(xlim=(0, top * (0.25 + room)), ylim=(len(frame) - 0.6, -0.75), xticks=[], yticks=[])
+    axes.spines["bottom"].set_visible(False)
+    return figure
+
+
+def _ranked(
+    axes: Axes, names: Sequence[str], values: Sequence[float], texts: Sequence[str]
+) -> None:
+    """Bars from the longest down, the name above each and its value at the end."""
+    top = max([*values, 0]) or 1
+    axes.barh(range(len(values)), values, color=COFFEE, height=0.34)
+    for place, (name, value, text) in enumerate(zip(names, values, texts, strict=True)):
+        axes.text(0, place - 0.24, shortened(name, 38), va="bottom")
+        axes.text(max(value, 0) + top * 0.02, place, text, va="center", fontweight="bold")
+    axes.set(
+        xlim=(min([0, *values]), top * 1.3), ylim=(len(values) - 0.6, -0.8), xticks=[], yticks=[]
+    )
+    axes.spines["bottom"].set_visible(False)
+
+
+@_styled
+def top_products(top: pd.DataFrame, limit: int = 8, width: Width = "wide") -> Figure:
+    """The products that earn most and those that sell most often, side by side.
+
+    `top` has product, revenue (pounds), units, revenue_rank and units_rank.
+    """
+    panels = []
+    for column, title, write in (
+        ("revenue", "Revenue, £", pounds),
+        ("units", "Units sold", count),
+    ):
+        rows = top[top[f"{column}_rank"] <= limit].sort_values(f"{column}_rank")
+        values = [float(value) for value in rows[column]]
+        panels.append((title, list(rows["product"]), values, [write(value) for value in values]))
+    rows_high = max(len(panel[1]) for panel in panels)
+    height = (40 + 42 * rows_high) * (1 if width == "wide" else 2)
+    figure = _figure(width, height)
+    grid = (1, 2) if width == "wide" else (2, 1)
+    for axes, (title, names, values, texts) in zip(
+        figure.subplots(*grid).flat, panels, strict=True
+    ):
+        axes.set_title(title)
+        _ranked(axes, names, values, texts)
+    return figure
+
+
+@_styled
+def movers(moved: pd.DataFrame, weeks: int, limit: int = 5, width: Width = "wide") -> Figure:
+    """The products that gained and lost most, in pounds a week, from a line of no change.
+
+    `moved` has product and change_pounds over `weeks` weeks.
+    """
+    change = moved["change_pounds"].astype(float) / weeks
+    ordered = moved.assign(a_week=change).sort_values("a_week", ascending=False)
+    least = 0.05 * ordered["a_week"].abs().max()
+    gains = ordered[ordered["a_week"] > least].head(limit)
+    losses = ordered[ordered["a_week"] < -least].tail(limit)
+    rows = pd.concat([gains, losses])
+    values = [float(value) for value in rows["a_week"]]
+    figure, axes = _one(width, 20 + (34 if width == "wide" else 44) * max(len(rows), 1))
+    axes.barh(
+        range(len(rows)), values, height=0.6 if width == "wide" else 0.36,
+        color=[UP if value > 0 else DOWN for value in values],
+    )  # fmt: skip
+    reach = max([abs(value) for value in values], default=1)
+    for place, (name, value) in enumerate(zip(rows["product"], values, strict=True)):
+        axes.plot([0, 0], [place - 0.3, place + 0.3], color=MUTED, linewidth=1)
+        text = f"{'▲' if value > 0 else '▼'} {pounds(value, signed=True)}"
+        if width == "wide":
+            side = 1 if value > 0 else -1
+            near, far = ("left", "right") if value > 0 else ("right", "left")
+            gap = side * reach * 0.03
+            axes.text(value + gap, place, text, va="center", ha=near, fontweight="bold")
+            axes.text(-gap, place, shortened(str(name), 38), va="center", ha=far)
+        else:
+            axes.text(-reach, place - 0.24, shortened(str(name), 30), va="bottom")
+            axes.text(reach, place - 0.24, text, va="bottom", ha="right", fontweight="bold")
+    reach *= 1.55 if width == "wide" else 1
+    axes.set(xlim=(-reach, reach), ylim=(len(rows) - 0.4, -0.8), xticks=[], yticks=[])
+    axes.spines["bottom"].set_visible(False)
+    return figure
+
+
+@_styled
+def basket_sizes(baskets: pd.DataFrame, width: Width = "wide") -> Figure:
+    """The share of orders by how many items they hold; the last column is seven or more.
+
+    `baskets` has items (1 to 7) and order_share.
+    """
+    figure, axes = _one(width, 230)
+    values = [float(share) for share in baskets["order_share"]]
+    top = max([*values, 0])
+    axes.bar(
+        range(len(values)), values, width=0.72,
+        color=[COFFEE if value == top else PALE for value in values],
+    )  # fmt: skip
+    for place, value in enumerate(values):
+        axes.annotate(
+            percent(value, digits=0), (place, value), xytext=(0, 4), textcoords="offset points",
+            ha="center", fontweight="bold" if value == top else "normal",
+        )  # fmt: skip
+    names = [f"{items}+" if items >= 7 else f"{items}" for items in baskets["items"].astype(int)]
+    axes.set_xticks(range(len(values)), names)
+    axes.set(xlabel="items in the order", yticks=[], ylim=(0, top * 1.15 or 1))
+    return figure
+
+
+@_styled
+def against_chain(
+    branch: pd.DataFrame, chain: pd.DataFrame, name: str, width: Width = "wide"
+) -> Figure:
+    """Revenue a week of a branch and of the chain, each as per cent of its own average.
+
+    Both frames have week_start, revenue and complete; only weeks complete in both count.
+    """
+    both = branch[branch["complete"]].merge(
+        chain[chain["complete"]], on="week_start", suffixes=("", "_chain")
+    )
+    figure, axes = _one(width, 260 if width == "wide" else 230)
+    values = both[["revenue", "revenue_chain"]].astype(float)
+    index = values / values.mean() * 100
+    ends = index.iloc[-1]
+    apart = 0.09 * (index.max().max() - index.min().min())
+    middle, half = ends.mean(), max(abs(ends["revenue"] - ends["revenue_chain"]) / 2, apart)
+    sign = 1 if ends["revenue"] >= ends["revenue_chain"] else -1
+    last = len(index) - 1
+    axes.plot(range(len(index)), index["revenue_chain"], color=MUTED, lw=1.8, marker=".")
+    axes.plot(range(len(index)), index["revenue"], color=COFFEE, lw=3, marker=".")
+    _end_label(axes, "chain", last, middle - sign * half, MUTED)
+    _end_label(axes, shortened(name, 12), last, middle + sign * half, COFFEE)
+    axes.axhline(100, color=GRID, linewidth=1)
+    axes.yaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.0f}%"))
+    axes.grid(axis="y")
+    starts = [stamp.date() for stamp in pd.to_datetime(both["week_start"])]
+    step = max(1, -(-len(starts) // (9 if width == "wide" else 4)))
+    _ticks(axes, [day(start) for start in starts], step)
+    return figure
