@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 
 import typer
 
-from brewtopia_lib import __version__
+from brewtopia_lib import __version__, open_warehouse
 from brewtopia_lib.errors import BrewtopiaError, SourceError, UsageError
 
 if TYPE_CHECKING:
@@ -136,21 +136,20 @@ def quality(as_json: AsJson = False) -> None:
     """What was wrong with the files, and what it is worth."""
     from brewtopia_lib.console import print_json, print_rows
     from brewtopia_lib.queries import load_query
-    from brewtopia_lib.settings import load_settings
-    from brewtopia_lib.warehouse import open_warehouse
 
     answers = {}
-    with open_warehouse(load_settings().warehouse) as warehouse:
+    with open_warehouse() as warehouse:
         for name in QUALITY:
             columns, rows = warehouse.rows(load_query(name).sql)
-            answers[name] = [dict(zip(columns, map(_in_pence, row), strict=True)) for row in rows]
+            part = name.removeprefix("quality_")
+            answers[part] = [dict(zip(columns, map(_in_pence, row), strict=True)) for row in rows]
     if as_json:
         print_json(answers)
         return
-    faulty = [file for file in answers["quality_files"] if file["rejected"] or not file["rows"]]
-    print(f"{len(faulty):,} of {len(answers['quality_files']):,} files have faults\n")
-    for name, found in (answers | {"quality_files": faulty}).items():
-        print(f"{name.removeprefix('quality_').replace('_', ' ')}{'' if found else ': none'}")
+    faulty = [file for file in answers["files"] if file["rejected"] or not file["rows"]]
+    print(f"{len(faulty):,} of {len(answers['files']):,} files have faults\n")
+    for name, found in (answers | {"files": faulty}).items():
+        print(f"{name.replace('_', ' ')}{'' if found else ': none'}")
         if found:
             print_rows(list(found[0]), [list(row.values()) for row in found])
         print()
@@ -169,10 +168,8 @@ def sql(
 ) -> None:
     """A read-only query on the warehouse."""
     from brewtopia_lib.console import print_rows
-    from brewtopia_lib.settings import load_settings
-    from brewtopia_lib.warehouse import open_warehouse
 
-    with open_warehouse(load_settings().warehouse) as warehouse:
+    with open_warehouse() as warehouse:
         names, rows = warehouse.rows(query)
     print_rows(names, rows, format)
 

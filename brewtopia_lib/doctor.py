@@ -11,6 +11,7 @@ from difflib import get_close_matches
 from importlib import metadata
 from pathlib import Path
 
+from brewtopia_lib import open_warehouse
 from brewtopia_lib.errors import BrewtopiaError
 from brewtopia_lib.settings import Settings, load_settings, local_path, without_secrets
 
@@ -140,10 +141,8 @@ def _feeds(settings: Settings) -> str:
 
 
 def _warehouse(settings: Settings) -> str:
-    from brewtopia_lib.warehouse import open_warehouse
-
     _writable(local_path(settings.warehouse, "warehouse").parent)
-    with open_warehouse(settings.warehouse) as warehouse:
+    with open_warehouse() as warehouse:
         _, rows = warehouse.rows("select count(*), max(sold_on) from orders")
     orders, last_day = rows[0]
     newest = f" up to {last_day}" if last_day else ""

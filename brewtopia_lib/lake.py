@@ -20,6 +20,7 @@ from duckdb import DuckDBPyConnection, IOException
 
 from brewtopia_lib.errors import LakeError
 from brewtopia_lib.reading import fill
+from brewtopia_lib.settings import local_path
 
 _TABLES = ("orders", "lines", "rejects", "objects")
 
@@ -62,7 +63,7 @@ class Lake:
     """A lake in a local folder."""
 
     def __init__(self, location: str) -> None:
-        self.folder = Path(os.path.abspath(location))
+        self.folder = local_path(location, "lake").absolute()
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[Path]:

@@ -76,9 +76,13 @@ class DuckDBWarehouse:
 
     def _run(self, sql: str, parameters: Mapping[str, object] | None) -> DuckDBPyConnection:
         try:
-            return self._connection.execute(duckdb_parameters(sql), dict(parameters or {}))
+            result = self._connection.execute(duckdb_parameters(sql), dict(parameters or {}))
         except duckdb.Error as error:
-            raise WarehouseError(str(error).strip()) from error
+            # what follows an empty line only repeats the SQL
+            raise WarehouseError(str(error).strip().partition("\n\n")[0]) from error
+        if result is None:  # whatever the stubs say
+            raise WarehouseError("there is no query in what was given: write a SELECT")
+        return result
 
     def close(self) -> None:
         self._connection.close()
