@@ -340,3 +340,7 @@ def _explained(error: Exception) -> str:
         f"an unexpected {type(error).__name__} stopped it: run it again with --debug "
         "for the traceback, and report that"
     )
+
+
+if __name__ == "__main__":
+    main()
