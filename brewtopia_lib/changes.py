@@ -4,6 +4,7 @@ It says what the tills took, before and after. Whether a change is more than cha
 business, and its wording does not claim so.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -59,17 +60,19 @@ def what_changed(
     missing_days: pd.DataFrame,
     silent_products: pd.DataFrame,
     league: pd.DataFrame | None = None,
+    parts_by_branch: Mapping[str, pd.DataFrame] | None = None,
     limit: int = 6,
 ) -> list[Change]:
     """The largest changes of the period on the one before, largest first.
 
-    Takes the frames of those analyses; `league` is for the whole chain only. At most three of a
+    Takes the frames of those analyses. For the whole chain also `league`, and the day parts of
+    each of `moved_branches`, to say when in the day a branch gained or lost. At most three of a
     kind, so that many branches do not hide a product, and what is missing always has a place:
     it can be put right. Where there is no period before, nothing else remains.
     """
     missing = _missing(missing_days, scope) + _largest(_silent(silent_products))[:2]
     moved = [
-        _branches(league, scope) if league is not None else [],
+        _branches(league, parts_by_branch or {}, scope) if league is not None else [],
         _products(movers, scope),
         _day_parts(day_parts, scope),
     ]
@@ -101,15 +104,37 @@ def _gained(row: dict[str, Any], scope: Scope) -> tuple[float, float] | None:
     return float(row["revenue"]) * change / (1 + change) / scope.weeks, change
 
 
-def _branches(league: pd.DataFrame, scope: Scope) -> list[Change]:
+def moved_branches(league: pd.DataFrame, scope: Scope) -> list[str]:
+    """The branches whose change is worth telling, largest first."""
+    gained = {str(row["branch"]): _gained(row, scope) for row in records(league)}
+    worth = {name: one[0] for name, one in gained.items() if one and not _level(*one)}
+    return sorted(worth, key=lambda name: (-abs(worth[name]), name))[:MOST_OF_A_KIND]
+
+
+def _branches(
+    league: pd.DataFrame, parts_by_branch: Mapping[str, pd.DataFrame], scope: Scope
+) -> list[Change]:
+    rows = {str(row["branch"]): row for row in records(league)}
     found = []
-    for row in records(league):
-        gained = _gained(row, scope)
-        if gained and not _level(*gained):
-            sentence = _moved(str(row["branch"]), "is", *gained, scope)
-            detail = f"{pounds(float(row['revenue']) / scope.weeks)} a week now"
+    for name in moved_branches(league, scope):
+        gained = _gained(rows[name], scope)
+        if gained:
+            detail = f"{pounds(float(rows[name]['revenue']) / scope.weeks)} a week now"
+            if name in parts_by_branch:
+                detail += _when(parts_by_branch[name], gained[0], scope)
+            sentence = _moved(name, "is", *gained, scope)
             found.append(Change("branch", gained[0], sentence, detail))
     return found
+
+
+def _when(parts: pd.DataFrame, a_week: float, scope: Scope) -> str:
+    """The part of the day that makes up most of a change; nothing where none does."""
+    for row in records(parts):
+        gained = _gained(row, scope)
+        if gained and gained[0] / a_week > 0.5:
+            name = str(row["day_part"]).lower()
+            return f"; mostly the {name}, {pounds(gained[0], signed=True)} a week"
+    return ""
 
 
 def _day_parts(parts: pd.DataFrame, scope: Scope) -> list[Change]:

@@ -4,164 +4,47 @@ Every chart comes in two widths, drawn apart so that its text is readable on eac
 page and `narrow` for a telephone or half a page. One point of a figure is one CSS pixel.
 """
 
-import io
-import re
-import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import date
-from functools import wraps
-from typing import Any, Literal, ParamSpec, TypeVar
 
-import matplotlib
 import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
-from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from brewtopia_lib.formats import (
-    WEEKDAYS,
-    count,
-    day,
-    hour,
-    number,
-    percent,
-    pounds,
-    shortened,
+from brewtopia_lib.chart_style import (
+    COFFEE,
+    DOWN,
+    GRID,
+    HEAT,
+    INK,
+    MUTED,
+    PALE,
+    PAPER,
+    UP,
+    Width,
+    day_axis,
+    empty,
+    end_label,
+    legible_on,
+    money_axis,
+    single,
+    styled,
+    ticks,
 )
-
-Width = Literal["wide", "narrow"]
-PIXELS: dict[Width, int] = {"wide": 820, "narrow": 340}
-
-INK, MUTED, GRID, PAPER = "#22201d", "#6b655c", "#e9e4dc", "#f6f3ee"
-COFFEE, PALE, UP, DOWN = "#7b4a2d", "#d8c8ba", "#1b7f79", "#c2571a"
-HEAT = LinearSegmentedColormap.from_list("coffee", [PAPER, "#d9b48c", COFFEE])
-
-STYLE: dict[str, Any] = {
-    "font.family": "DejaVu Sans",
-    "font.size": 13,
-    "text.color": INK,
-    "text.parse_math": False,
-    "text.usetex": False,
-    "axes.facecolor": "none",
-    "axes.edgecolor": GRID,
-    "axes.axisbelow": True,
-    "axes.formatter.use_mathtext": False,
-    "axes.labelcolor": MUTED,
-    "axes.spines.left": False,
-    "axes.spines.right": False,
-    "axes.spines.top": False,
-    "axes.titlelocation": "left",
-    "axes.titlesize": 13,
-    "axes.titlecolor": MUTED,
-    "axes.unicode_minus": True,
-    "figure.facecolor": "none",
-    "grid.color": GRID,
-    "grid.linewidth": 1,
-    "xtick.color": GRID,
-    "xtick.labelcolor": MUTED,
-    "xtick.labelsize": 13,
-    "ytick.color": GRID,
-    "ytick.labelcolor": MUTED,
-    "ytick.labelsize": 13,
-    "ytick.left": False,
-    "lines.solid_capstyle": "round",
-    "svg.fonttype": "none",
-    "svg.hashsalt": "brewtopia",
-}
-WHOLE_STYLE: dict[Any, Any] = {
-    **{name: old for name, old in matplotlib.rcParamsDefault.items() if "backend" not in name},
-    **STYLE,
-}
-FONTS = "system-ui,-apple-system,'Segoe UI',Roboto,'DejaVu Sans',sans-serif"
-
-P = ParamSpec("P")
-R = TypeVar("R")
+from brewtopia_lib.formats import WEEKDAYS, count, day, hour, number, percent, pounds, shortened
 
 
-def _styled(draw: Callable[P, R]) -> Callable[P, R]:
-    """Run `draw` under our style alone, and leave matplotlib as it was."""
-
-    @wraps(draw)
-    def styled(*args: P.args, **kwargs: P.kwargs) -> R:
-        with matplotlib.rc_context(WHOLE_STYLE):
-            return draw(*args, **kwargs)
-
-    return styled
-
-
-@_styled
-def svg(figure: Figure) -> str:
-    """The figure as one SVG document: the same bytes for the same figure.
-
-    Text stays text and is shown in the reader's own font, so that a name in any script is
-    legible; it is laid out with DejaVu Sans, which is wider than what readers have.
-    """
-    stream = io.StringIO()
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
-        figure.savefig(stream, format="svg", metadata={"Date": None, "Creator": None})
-    drawing = stream.getvalue()
-    drawing = drawing[drawing.index("<svg") :].replace("'DejaVu Sans'", FONTS)
-    return re.sub(r"<metadata>.*?</metadata>\s*", "", drawing, flags=re.DOTALL)
-
-
-def _figure(width: Width, height: float) -> Figure:
-    return Figure(figsize=(PIXELS[width] / 72, height / 72), layout="constrained")
-
-
-def _one(width: Width, height: float) -> tuple[Figure, Axes]:
-    figure = _figure(width, height)
-    return figure, figure.subplots()
-
-
-def _legible_on(colour: Sequence[float]) -> str:
-    """Black or white, whichever contrasts more: at least 4.5 to 1 on any colour."""
-    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in colour[:3]]
-    luminance = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
-    return "black" if luminance > 0.179 else "white"
-
-
-def _money_axis(axes: Axes, *, at_most: int = 5) -> None:
-    axes.set_ylim(bottom=min(0, axes.get_ylim()[0]))
-    axes.yaxis.set_major_locator(MaxNLocator(at_most, steps=[1, 2, 2.5, 5, 10]))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: pounds(value)))
-    axes.grid(axis="y")
-
-
-def _end_label(axes: Axes, text: str, x: float, y: float, colour: str) -> None:
-    """Name a line at its right end, outside the axes."""
-    axes.annotate(
-        text, (x, y), xytext=(9, 0), textcoords="offset points", va="center", color=colour,
-        fontweight="bold",
-    )  # fmt: skip
-
-
-def _day_axis(axes: Axes, days: Sequence[date], at_most: int) -> None:
-    """Ticks on whole weeks (or days, where there are few), written as `3 Jun`."""
-    fewest = -(-len(days) // at_most)
-    step = fewest if fewest <= 3 else 7 * -(-fewest // 7)
-    _ticks(axes, [day(on) for on in days], step)
-
-
-def _ticks(axes: Axes, labels: Sequence[str], step: int) -> None:
-    """Every `step`th label counted from the last; few places do not fill the width."""
-    at = sorted(range(len(labels) - 1, -1, -step))
-    axes.set_xticks(at, [labels[place] for place in at])
-    spare = max(0.0, 7 - len(labels)) / 2
-    axes.set_xlim(-0.7 - spare, len(labels) - 0.3 + spare)
-
-
-@_styled
+@styled
 def revenue_by_day(daily: pd.DataFrame, first: date, width: Width = "wide") -> Figure:
     """Revenue a day with its 7-day mean; days before `first` are the pale past.
 
     `daily` has sold_on and revenue (pounds, missing where there are no sales), a row a day.
     Columns instead of a line where there are at most five weeks.
     """
-    figure, axes = _one(width, 300 if width == "wide" else 250)
+    figure, axes = single(width, 300 if width == "wide" else 250)
     days = [stamp.date() for stamp in pd.to_datetime(daily["sold_on"])]
     revenue = daily["revenue"].astype(float).reset_index(drop=True)
     start = int(revenue.notna().to_numpy().argmax())
@@ -181,20 +64,20 @@ def revenue_by_day(daily: pd.DataFrame, first: date, width: Width = "wide") -> F
         axes.text(present, top * 1.1, "this period", color=MUTED, va="top")
         last = int(mean.notna().to_numpy().nonzero()[0].max(initial=-1))
         if last >= 0:
-            _end_label(axes, "7-day\nmean", last, float(mean[last]), COFFEE)
-    _money_axis(axes)
-    _day_axis(axes, days, 8 if width == "wide" else 4)
+            end_label(axes, "7-day\nmean", last, float(mean[last]), COFFEE)
+    money_axis(axes)
+    day_axis(axes, days, 8 if width == "wide" else 4)
     return figure
 
 
-@_styled
+@styled
 def revenue_by_week(weekly: pd.DataFrame, first: date, width: Width = "wide") -> Figure:
     """Revenue a week, from Monday; weeks before `first` are pale, incomplete ones outlined.
 
     `weekly` has week_start, revenue (pounds) and complete.
     """
     rows = weekly if width == "wide" else weekly.tail(13)
-    figure, axes = _one(width, 280 if width == "wide" else 240)
+    figure, axes = single(width, 280 if width == "wide" else 240)
     starts = [stamp.date() for stamp in pd.to_datetime(rows["week_start"])]
     for place, (start, row) in enumerate(zip(starts, rows.itertuples(), strict=True)):
         colour = COFFEE if start >= first else PALE
@@ -210,13 +93,13 @@ def revenue_by_week(weekly: pd.DataFrame, first: date, width: Width = "wide") ->
             ha="center", color=COFFEE, fontweight="bold",
         )  # fmt: skip
     axes.margins(y=0.12)
-    _money_axis(axes)
+    money_axis(axes)
     step = max(1, -(-len(starts) // (9 if width == "wide" else 4)))
-    _ticks(axes, [day(start) for start in starts], step)
+    ticks(axes, [day(start) for start in starts], step)
     return figure
 
 
-@_styled
+@styled
 def weekday_hours(cells: pd.DataFrame, width: Width = "wide") -> Figure:
     """Average revenue an hour by weekday and hour of the day, as a heatmap with its numbers.
 
@@ -237,7 +120,7 @@ def weekday_hours(cells: pd.DataFrame, width: Width = "wide") -> Figure:
     if width == "narrow":
         grid = grid.T
         names, labels = labels, names
-    figure, axes = _one(width, 34 + (38 if width == "wide" else 25) * len(grid))
+    figure, axes = single(width, 34 + (38 if width == "wide" else 25) * len(grid))
     crowded = width == "wide" and len(hours) > 14
     sns.heatmap(
         grid, ax=axes, cmap=HEAT, vmin=0, cbar=False, linewidths=2, linecolor="white",
@@ -246,7 +129,7 @@ def weekday_hours(cells: pd.DataFrame, width: Width = "wide") -> Figure:
     )  # fmt: skip
     values = grid.to_numpy().ravel()
     for text, value in zip(axes.texts, values[~np.isnan(values)], strict=False):
-        text.set_color(_legible_on(HEAT(max(value, 0) / max(np.nanmax(values), 1e-9))))
+        text.set_color(legible_on(HEAT(max(value, 0) / max(np.nanmax(values), 1e-9))))
     axes.set(xlabel="", ylabel="")
     axes.tick_params(length=0, labelrotation=0)
     if crowded:
@@ -254,7 +137,7 @@ def weekday_hours(cells: pd.DataFrame, width: Width = "wide") -> Figure:
     return figure
 
 
-@_styled
+@styled
 def shares(
     frame: pd.DataFrame,
     *,
@@ -268,8 +151,8 @@ def shares(
 
     `label` names the column of names, `now` and `before` columns of fractions.
     """
-    figure, axes = _one(width, 12 + 46 * len(frame))
-    top = float(frame[[now] + ([before] if before else [])].max().max())
+    figure, axes = single(width, 12 + 46 * len(frame))
+    top = float(frame[[now] + ([before] if before else [])].max().max()) or 1.0
     for place, row in enumerate(frame.to_dict("records")):
         share, old = number(row[now]) or 0.0, number(row[before]) if before else None
         axes.barh(place, share, color=COFFEE, height=0.36)
@@ -305,7 +188,7 @@ def _ranked(
     axes.spines["bottom"].set_visible(False)
 
 
-@_styled
+@styled
 def top_products(top: pd.DataFrame, limit: int = 8, width: Width = "wide") -> Figure:
     """The products that earn most and those that sell most often, side by side.
 
@@ -321,7 +204,7 @@ def top_products(top: pd.DataFrame, limit: int = 8, width: Width = "wide") -> Fi
         panels.append((title, list(rows["product"]), values, [write(value) for value in values]))
     rows_high = max(len(panel[1]) for panel in panels)
     height = (40 + 42 * rows_high) * (1 if width == "wide" else 2)
-    figure = _figure(width, height)
+    figure = empty(width, height)
     grid = (1, 2) if width == "wide" else (2, 1)
     for axes, (title, names, values, texts) in zip(
         figure.subplots(*grid).flat, panels, strict=True
@@ -331,7 +214,7 @@ def top_products(top: pd.DataFrame, limit: int = 8, width: Width = "wide") -> Fi
     return figure
 
 
-@_styled
+@styled
 def movers(moved: pd.DataFrame, weeks: int, limit: int = 5, width: Width = "wide") -> Figure:
     """The products that gained and lost most, in pounds a week, from a line of no change.
 
@@ -344,7 +227,7 @@ def movers(moved: pd.DataFrame, weeks: int, limit: int = 5, width: Width = "wide
     losses = ordered[ordered["a_week"] < -least].tail(limit)
     rows = pd.concat([gains, losses])
     values = [float(value) for value in rows["a_week"]]
-    figure, axes = _one(width, 20 + (34 if width == "wide" else 44) * max(len(rows), 1))
+    figure, axes = single(width, 20 + (34 if width == "wide" else 44) * max(len(rows), 1))
     axes.barh(
         range(len(rows)), values, height=0.6 if width == "wide" else 0.36,
         color=[UP if value > 0 else DOWN for value in values],
@@ -368,13 +251,13 @@ def movers(moved: pd.DataFrame, weeks: int, limit: int = 5, width: Width = "wide
     return figure
 
 
-@_styled
+@styled
 def basket_sizes(baskets: pd.DataFrame, width: Width = "wide") -> Figure:
     """The share of orders by how many items they hold; the last column is seven or more.
 
     `baskets` has items (1 to 7) and order_share.
     """
-    figure, axes = _one(width, 230)
+    figure, axes = single(width, 230)
     values = [float(share) for share in baskets["order_share"]]
     top = max([*values, 0])
     axes.bar(
@@ -392,7 +275,7 @@ def basket_sizes(baskets: pd.DataFrame, width: Width = "wide") -> Figure:
     return figure
 
 
-@_styled
+@styled
 def against_chain(
     branch: pd.DataFrame, chain: pd.DataFrame, name: str, width: Width = "wide"
 ) -> Figure:
@@ -403,7 +286,7 @@ def against_chain(
     both = branch[branch["complete"]].merge(
         chain[chain["complete"]], on="week_start", suffixes=("", "_chain")
     )
-    figure, axes = _one(width, 260 if width == "wide" else 230)
+    figure, axes = single(width, 260 if width == "wide" else 230)
     values = both[["revenue", "revenue_chain"]].astype(float)
     index = values / values.mean() * 100
     ends = index.iloc[-1]
@@ -413,13 +296,13 @@ def against_chain(
     last = len(index) - 1
     axes.plot(range(len(index)), index["revenue_chain"], color=MUTED, lw=1.8, marker=".")
     axes.plot(range(len(index)), index["revenue"], color=COFFEE, lw=3, marker=".")
-    _end_label(axes, "chain", last, middle - sign * half, MUTED)
-    _end_label(axes, shortened(name, 12), last, middle + sign * half, COFFEE)
+    end_label(axes, "chain", last, middle - sign * half, MUTED)
+    end_label(axes, shortened(name, 12), last, middle + sign * half, COFFEE)
     axes.axhline(100, color=GRID, linewidth=1)
     axes.yaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.0f}%"))
     axes.grid(axis="y")
     starts = [stamp.date() for stamp in pd.to_datetime(both["week_start"])]
     step = max(1, -(-len(starts) // (9 if width == "wide" else 4)))
-    _ticks(axes, [day(start) for start in starts], step)
+    ticks(axes, [day(start) for start in starts], step)
     return figure

@@ -79,9 +79,14 @@ def listed(names: list[str]) -> str:
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
+def printable(text: str) -> str:
+    """The text on one line, without characters that cannot be shown or that steer others."""
+    return "".join(c if c.isprintable() else " " for c in text)
+
+
 def shortened(text: str, length: int) -> str:
     """The text on one line, cut with an ellipsis where it is longer than `length`."""
-    line = " ".join(text.split())
+    line = " ".join(printable(text).split())
     return line if len(line) <= length else line[: length - 1].rstrip() + "…"
 
 

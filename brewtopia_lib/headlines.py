@@ -180,11 +180,10 @@ def against_chain(branch: pd.DataFrame, chain: pd.DataFrame, scope: Scope) -> He
         text = f"{scope.branch} moves with the chain"
     else:
         text = f"{scope.branch} does {'better' if apart > 0 else 'worse'} than the chain"
-    numbers = (
-        f"{percent(own, signed=True)} on {scope.before} against {percent(whole, signed=True)} for "
-        "the chain, like for like."
+    both = f"{percent(own, signed=True)} against {percent(whole, signed=True)}"
+    return Headline(
+        f"{text}: {both} like for like", f"{both} for the chain, both on {scope.before}."
     )
-    return Headline(f"{text}: {numbers.removesuffix('.')}", numbers)
 
 
 def weekday_hours(cells: pd.DataFrame) -> Headline | None:
@@ -350,7 +349,7 @@ def tenders(mix: pd.DataFrame) -> Headline | None:
 
 def unlike_chain(rows: pd.DataFrame, scope: Scope) -> Headline | None:
     """The product whose share of units differs most from the chain's, from `unlike_chain`."""
-    if rows.empty:
+    if rows.empty or not rows["share"].any():
         return None
     top = records(rows)[0]
     share, chain = percent(top["share"]), percent(top["share_chain"])

@@ -11,9 +11,19 @@ from typing import Any, Literal
 import pandas as pd
 from matplotlib.figure import Figure
 
-from brewtopia_lib import charts
 from brewtopia_lib.changes import Change
-from brewtopia_lib.formats import MONTHS, count, full_day, number, percent, plural, pounds, records
+from brewtopia_lib.chart_style import svg
+from brewtopia_lib.formats import (
+    MONTHS,
+    count,
+    full_day,
+    number,
+    percent,
+    plural,
+    pounds,
+    printable,
+    records,
+)
 from brewtopia_lib.headlines import Headline
 from brewtopia_lib.scopes import Scope
 
@@ -42,7 +52,7 @@ NOTHING = Html("")
 
 def safe(plain: str) -> str:
     """Text from the data as HTML; no line breaks between a minus and its pound sign."""
-    return escape(plain).replace("\N{MINUS SIGN}£", "\N{MINUS SIGN}&#8288;£")
+    return escape(printable(plain)).replace("\N{MINUS SIGN}£", "\N{MINUS SIGN}&#8288;£")
 
 
 @cache
@@ -242,14 +252,14 @@ def chart(
     other = "" if half else f'<source media="{NARROW_SCREEN}" srcset="{narrow}" {narrow_size}>'
     picture = Html(
         f'<picture class="{"half" if half else "full"}">{other}'
-        f'<img src="{source}" {size} alt="{escape(alt)}"></picture>'
+        f'<img src="{source}" {size} alt="{escape(printable(alt))}"></picture>'
     )
     return section(headline, measure, picture, after, note=note)
 
 
 def _image(figure: Figure) -> tuple[str, str]:
     """The figure as the address of an image, and its size as attributes."""
-    encoded = base64.b64encode(charts.svg(figure).encode()).decode()
+    encoded = base64.b64encode(svg(figure).encode()).decode()
     wide, high = (round(inches * 72) for inches in figure.get_size_inches())
     return f"data:image/svg+xml;base64,{encoded}", f'width="{wide}" height="{high}"'
 

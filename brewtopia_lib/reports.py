@@ -1,4 +1,4 @@
-"""Report definitions, run through papermill and rendered to self-contained pages."""
+"""Report definitions run through papermill, and rendered to self-contained pages."""
 
 import hashlib
 import os
@@ -6,14 +6,12 @@ import re
 import sys
 import tempfile
 import time
-import tomllib
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date
-from difflib import get_close_matches
 from html import unescape
 from importlib.resources import files
 from pathlib import Path
@@ -29,7 +27,8 @@ from papermill.iorw import load_notebook_node
 from papermill.parameterize import parameterize_notebook
 
 from brewtopia_lib import analyses
-from brewtopia_lib.errors import ParameterError, ReportError
+from brewtopia_lib.definitions import Definition, load_definition
+from brewtopia_lib.errors import ParameterError
 from brewtopia_lib.page import loaded
 from brewtopia_lib.parameters import Parameter, check_parameters, read_parameters
 from brewtopia_lib.scopes import Scope, find_scope
@@ -37,17 +36,6 @@ from brewtopia_lib.settings import Settings, local_path, project_folder
 from brewtopia_lib.warehouse import Warehouse, open_warehouse
 
 TEMPLATES = str(files("brewtopia_lib") / "templates")
-
-
-@dataclass(frozen=True)
-class Definition:
-    """A report as `reports/<name>.toml` declares it."""
-
-    name: str
-    title: str
-    notebook: Path
-    parameters: Mapping[str, Any] = field(default_factory=dict)
-    for_each: Literal["branch"] | None = None
 
 
 @dataclass(frozen=True)
@@ -82,36 +70,6 @@ class _Job:
         return " · ".join([*parts, loaded(self.scope)])
 
 
-def load_definition(name: str) -> Definition:
-    """The definition `reports/<name>.toml` of the project.
-
-    Raises ParameterError for a name there is no definition of, and ReportError for a file that
-    is not a definition.
-    """
-    folder = project_folder() / "reports"
-    names = sorted(path.stem for path in folder.glob("*.toml"))
-    if name not in names:
-        near = get_close_matches(name, names, n=3) or names
-        there = f"there is {', '.join(near)}" if near else f"there are no definitions in {folder}"
-        raise ParameterError(f"there is no report {name!r}: {there}")
-    path = folder / f"{name}.toml"
-    try:
-        declared = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ReportError(f"report definition {path} cannot be read: {error}") from error
-    types = {"title": str, "notebook": str, "parameters": dict, "for_each": str}
-    for key, value in declared.items():
-        if key not in types or not isinstance(value, types[key]):
-            raise ReportError(f"report definition {path}: {key} = {value!r} is not understood")
-    missing = [key for key in ("title", "notebook") if key not in declared]
-    if missing:
-        raise ReportError(f"report definition {path} lacks {' and '.join(missing)}")
-    if declared.get("for_each", "branch") != "branch":
-        raise ReportError(f'report definition {path}: for_each can only be "branch"')
-    declared["notebook"] = project_folder() / declared["notebook"]
-    return Definition(name, **declared)
-
-
 def run_report(
     settings: Settings,
     name: str,
@@ -132,7 +90,9 @@ def run_report(
     """
     definition = load_definition(name)
     given = {**definition.parameters, **parameters}
-    given |= {key: value for key, value in (("until", until), ("weeks", weeks)) if value}
+    given |= {
+        key: value for key, value in (("until", until), ("weeks", weeks)) if value is not None
+    }
     declared = read_parameters(definition.notebook)
     folder = local_path(settings.reports, "reports")
     with open_warehouse(settings.warehouse) as warehouse:
@@ -142,12 +102,15 @@ def run_report(
             for branch, slug in wanted
         ]
     runs: dict[int, ReportRun] = {}
-    with ThreadPoolExecutor(max_workers=max(workers, 1)) as pool:
+    pool = ThreadPoolExecutor(max_workers=max(workers, 1))
+    try:
         started = {pool.submit(_run, job, settings): place for place, job in enumerate(jobs)}
         for done in as_completed(started):
             runs[started[done]] = done.result()
             if progress:
                 progress(len(runs), len(jobs), jobs[started[done]].title)
+    finally:  # an interrupted run does not start what is still waiting
+        pool.shutdown(cancel_futures=True)
     _write(folder / "index.html", _index(folder))
     return [runs[place] for place in sorted(runs)]
 
@@ -341,7 +304,7 @@ def _index(folder: Path) -> str:
     for path in sorted(folder.glob("*/*.html")):
         start = path.read_text(encoding="utf-8", errors="replace")[:4000]
         title = re.search(r"<title>(.*?)</title>", start, re.DOTALL)
-        about = re.search(r'<meta content="(.*?)" name="description"', start, re.DOTALL)
+        about = re.search(r'<meta content="([^"]*)" name="description"', start)
         groups.setdefault(path.parent.name, []).append(
             {
                 "address": path.relative_to(folder).as_posix(),

@@ -73,10 +73,14 @@ class Scope:
     @property
     def shortfall(self) -> str | None:
         """What cannot be known because the history is short; None where it suffices."""
+        if self.first_day > self.until:
+            return f"Sales of {self.where} begin on {full_day(self.first_day)}, after this period."
+        if self.last_day < self.first:
+            return f"Sales of {self.where} end on {full_day(self.last_day)}, before this period."
         if self.has_before:
             return None
         days = (min(self.until, self.last_day) - self.first_day).days + 1
-        possible = max(days, 0) // 14
+        possible = days // 14
         said = (
             f"Sales of {self.where} begin on {full_day(self.first_day)}: {plural(days, 'day')} is "
             f"too short to compare {plural(self.weeks, 'week')} with {self.before}, so changes "
