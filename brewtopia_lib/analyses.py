@@ -4,7 +4,7 @@ Each analysis runs the SQL file of its name. The period is the `7 * weeks` days 
 `until`; the period before is as long and ends the day before it starts; last year is 364 days
 earlier, so that weekdays match. `branch=None` is the whole chain.
 
-    bt.analyses.daily(bt.warehouse(), until=date(2024, 6, 30), weeks=4)
+    bt.analyses.daily(bt.open_warehouse(), until=date(2024, 6, 30), weeks=4)
 
 In every frame days are datetime64, counts int64, money float64 in pounds rounded to the penny
 (added up exactly in SQL), and shares, changes and averages float64 rounded to six decimals. A
@@ -77,8 +77,8 @@ def coverage(warehouse: Queryable) -> pd.DataFrame:
     """What the warehouse holds, in one row.
 
     Columns: first_day, last_day (NaT when empty), branches, orders, lines, revenue, files
-    (current ones), loaded_at (of the newest), rejected (rows), revenue_not_counted (£ of rejected rows whose total could be
-    read; repeated rows are counted already and add nothing).
+    (current ones), loaded_at (of the newest), rejected (rows), revenue_not_counted (£ of rejected
+    rows whose total could be read; repeated rows are counted already and add nothing).
     """
     return _run(warehouse, "coverage")
 
@@ -248,7 +248,8 @@ def pairs(
     """The `limit` pairs bought together most beyond chance, among the 40 products in most orders.
 
     Columns: product_a, product_b (with ` - flavour`; a is in fewer orders), orders_together (at
-    least 30), orders_a, orders_b, attach_rate (share of a's orders with b), lift (1 is chance).
+    least 30), orders_a, orders_b, attach_rate (share of a's orders with b), lift (how many times
+    as often as by chance within each branch; with few orders together 1.2 is still chance).
     """
     return _run(warehouse, "pairs", **_period(until, weeks, branch), limit=_limit(limit))
 

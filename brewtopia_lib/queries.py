@@ -38,9 +38,7 @@ class Query:
             problems = [f"lacks a value for {name}" for name in missing]
             problems += [f"does not take {name}" for name in surplus]
             takes = ", ".join(self.parameters) or "no parameters"
-            raise ParameterError(
-                f"query {self.name!r} {' and '.join(problems)}: it takes {takes}"
-            )
+            raise ParameterError(f"query {self.name!r} {' and '.join(problems)}: it takes {takes}")
         return dict(values)
 
 

@@ -64,8 +64,8 @@ four_weeks as (
     select
         branch_calendar.branch,
         branch_calendar.sold_on,
-        case count(*) when 4 then 3 when 3 then 4 when 2 then 6 end * sum(branch_days.revenue)
-            as twelve_means
+        case count(*) when 4 then 3 when 3 then 4 when 2 then 6 end
+            * cast(sum(branch_days.revenue) as decimal(18, 2)) as twelve_means
     from branch_calendar
     cross join lags
     inner join branch_days

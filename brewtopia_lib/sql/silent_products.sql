@@ -85,9 +85,9 @@ final as (
         reference_sales.product,
         reference_sales.last_sold_on,
         reference_sales.days_silent,
-        cast(reference_sales.units * reference_sales.days_silent as double precision)
+        cast(reference_sales.units as double precision) * reference_sales.days_silent
             / reference_days.days as expected_units,
-        cast(reference_sales.revenue * 7 as double precision) / reference_days.days_spanned
+        cast(reference_sales.revenue as double precision) * 7 / reference_days.days_spanned
             as weekly_revenue
     from reference_sales
     inner join reference_days
