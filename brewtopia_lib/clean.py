@@ -4,6 +4,7 @@ Nothing of a row but what its feed names goes past the parser. Each distinct tex
 list of items, an amount, a branch, a time) is parsed once, however many rows share it.
 """
 
+import hashlib
 from collections.abc import Sequence
 from decimal import Decimal
 from functools import cache
@@ -16,12 +17,12 @@ from duckdb import DuckDBPyConnection
 
 from brewtopia_lib.feeds import Feed
 from brewtopia_lib.items import Item, make_item, parse_item, split_items
-from brewtopia_lib.reading import RawText, fill, read_raw
+from brewtopia_lib.reading import RawText, append, fill, read_raw
 from brewtopia_lib.values import parse_branch, parse_payment, parse_pence
 
 _ITEM_COLUMNS = (
     "product varchar, size varchar, flavour varchar, quantity integer,"
-    " unit_price decimal(12, 2), line_total decimal(12, 2), problem varchar"
+    " unit_price decimal(12, 2), line_total decimal(12, 2), problem varchar, mark_1 bigint, mark_2 bigint"
 )
 _LINE_TEXTS = ("product", "size", "flavour", "unit_price", "quantity", "line_total")
 
@@ -41,9 +42,9 @@ def connect(temp_folder: Path | None = None, memory_limit: str | None = None) ->
 def clean_texts(connection: DuckDBPyConnection, feed: Feed, texts: Sequence[RawText]) -> None:
     """Clean objects of one feed into the connection's temp tables and views.
 
-    Leaves `clean_orders` (object_no, order_id, branch, sold_at, payment, total, total_matches,
-    basket_no), `clean_lines` (basket_no, basket_id, line_no, product, size, flavour, quantity,
-    unit_price, line_total) and `clean_rejects` (object_no, line_number, reason, branch, sold_on, total,
+    Leaves `clean_orders` (object_no, order_high, order_low, branch, sold_at, payment, total, total_matches,
+    basket_no), `clean_lines` (basket_no, line_no, product, size, flavour, quantity, unit_price,
+    line_total) and `clean_rejects` (object_no, line_number, reason, branch, sold_on, total,
     row_length).
     """
     read_raw(connection, feed, texts)
@@ -56,14 +57,12 @@ def clean_texts(connection: DuckDBPyConnection, feed: Feed, texts: Sequence[RawT
             connection.execute(_sql(step))
     else:
         _parse_baskets(connection, feed)
-        for step in ("items", "sums", "baskets", "orders", "results_of_orders", "results"):
+        for step in ("items", "sums", "orders", "results_of_orders", "results"):
             connection.execute(_sql(step))
 
 
 def _parse_values(connection: DuckDBPyConnection, feed: Feed) -> None:
     blank = ("", *feed.null)
-    connection.execute("set variable timestamp_formats = ?", [list(feed.timestamp.formats)])
-    connection.execute(_sql("times"))
     fill(
         connection, "branches", "text varchar, branch varchar",
         [
@@ -99,31 +98,43 @@ def _parse_baskets(connection: DuckDBPyConnection, feed: Feed) -> None:
     connection.execute("set variable nulls = ?", [["", *feed.null]])
     connection.execute(_sql("pieces"))
     pieces = connection.execute("select distinct text from basket_pieces").fetchall()
-    fill(
-        connection, "items", f"text varchar, {_ITEM_COLUMNS}",
-        [(text, *_item_row(parse_item(text, feed))) for (text,) in pieces],
-    )  # fmt: skip
+    items = [(text, parse_item(text, feed)) for (text,) in pieces]
+    _fill_items(connection, "text varchar", [((text,), item) for text, item in items])
     doubtful = connection.execute(
         "select basket_no, text from basket_texts where basket_no in"
         " (select basket_no from basket_pieces join items using (text) where problem is not null)"
     ).fetchall()
-    joined = [
-        (basket_no, line_no, *_item_row(item))
-        for basket_no, text in doubtful
-        for line_no, item in enumerate(split_items(text, feed) or (), start=1)
-    ]
-    fill(connection, "joined_lines", f"basket_no bigint, line_no integer, {_ITEM_COLUMNS}", joined)
+    joined = [(number, split_items(text, feed) or []) for number, text in doubtful]
+    numbers = {item: number for number, (_, item) in enumerate(items) if item.problem is None}
+    first_new = len(items)
+    for item in dict.fromkeys(item for _, found in joined for item in found):
+        numbers.setdefault(item, len(items))
+        if numbers[item] == len(items):
+            items.append(("", item))
+    append(
+        connection, "items",
+        [_item_row(number, (None,), items[number][1]) for number in range(first_new, len(items))],
+    )  # fmt: skip
+    fill(
+        connection, "joined_lines", "basket_no bigint, line_no integer, item_no bigint",
+        [
+            (basket_no, line_no, numbers[item])
+            for basket_no, found in joined
+            for line_no, item in enumerate(found, start=1)
+        ],
+    )  # fmt: skip
 
 
 def _parse_line_items(connection: DuckDBPyConnection, feed: Feed) -> None:
-    """Fill line_items: each distinct combination of product, size, flavour, prices, quantity."""
+    """Fill items: each distinct combination of product, size, flavour, prices, quantity."""
     combinations = connection.execute(f"select distinct {', '.join(_LINE_TEXTS)} from raw")
-    rows = [
-        (number, *texts, *_item_row(_line_item(dict(zip(_LINE_TEXTS, texts, strict=True)), feed)))
-        for number, texts in enumerate(combinations.fetchall())
-    ]
-    texts = ", ".join(f"{name}_text varchar" for name in _LINE_TEXTS)
-    fill(connection, "line_items", f"line_item_no bigint, {texts}, {_ITEM_COLUMNS}", rows)
+    _fill_items(
+        connection, ", ".join(f"{name}_text varchar" for name in _LINE_TEXTS),
+        [
+            (texts, _line_item(dict(zip(_LINE_TEXTS, texts, strict=True)), feed))
+            for texts in combinations.fetchall()
+        ],
+    )  # fmt: skip
 
 
 def _line_item(texts: dict[str, str], feed: Feed) -> Item:
@@ -136,10 +147,20 @@ def _line_item(texts: dict[str, str], feed: Feed) -> Item:
     return make_item(feed, texts)
 
 
-def _item_row(item: Item) -> tuple[Any, ...]:
+def _fill_items(
+    connection: DuckDBPyConnection, key_columns: str, items: Sequence[tuple[tuple[str, ...], Item]]
+) -> None:
+    rows = [_item_row(number, key, item) for number, (key, item) in enumerate(items)]
+    fill(connection, "items", f"item_no bigint, {key_columns}, {_ITEM_COLUMNS}", rows)
+
+
+def _item_row(number: int, key: tuple[str | None, ...], item: Item) -> tuple[Any, ...]:
+    # 53 and 45 bits leave room for the line number and its square in a sum of BIGINTs.
+    mark = int.from_bytes(hashlib.sha256(repr(item).encode()).digest()[:16])
     return (
-        item.product, item.size, item.flavour, item.quantity,
+        number, *key, item.product, item.size, item.flavour, item.quantity,
         _pounds(item.unit_pence), _pounds(item.line_pence), item.problem,
+        mark >> 75, mark & ((1 << 45) - 1),
     )  # fmt: skip
 
 

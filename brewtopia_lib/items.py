@@ -66,10 +66,10 @@ def split_items(text: str, feed: Feed) -> list[Item] | None:
     assert feed.items is not None
     separator = feed.items.separator or ""
     for mark in dict.fromkeys((separator, separator.strip())):
-        pieces = text.split(mark) if mark else []
-        if 1 < len(pieces) <= _MAX_PIECES:
+        pieces = [piece for piece in text.split(mark) if piece.strip()] if mark else []
+        if len(pieces) <= _MAX_PIECES:
             items = _joined(pieces, mark, 0, feed, set())
-            if items is not None:
+            if items:
                 return items
     return None
 

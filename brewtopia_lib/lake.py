@@ -31,10 +31,10 @@ _OBJECT_COLUMNS = (
 )
 _EMPTY = {
     "objects": _OBJECT_COLUMNS,
-    "orders": "batch varchar, object_no integer, order_id varchar, branch varchar,"
-    " sold_at timestamp, payment varchar, total decimal(12, 2), total_matches boolean,"
+    "orders": "batch varchar, object_no integer, order_high bigint, order_low bigint,"
+    " branch varchar, sold_at timestamp, payment varchar, total decimal(12, 2), total_matches boolean,"
     " basket_no bigint",
-    "lines": "batch varchar, basket_no bigint, basket_id varchar, line_no integer,"
+    "lines": "batch varchar, basket_no bigint, line_no integer,"
     " product varchar, size varchar, flavour varchar, quantity integer,"
     " unit_price decimal(12, 2), line_total decimal(12, 2)",
     "rejects": "batch varchar, object_no integer, line_number bigint, reason varchar,"

@@ -60,13 +60,16 @@ def fill(
 ) -> None:
     """Make a temp table of Python rows."""
     connection.execute(f"create or replace temp table {table} ({columns})")
-    _append(connection, table, rows)
+    append(connection, table, rows)
 
 
 def read_raw(connection: DuckDBPyConnection, feed: Feed, texts: Sequence[RawText]) -> None:
     """Fill the temp tables raw, broken and object from objects of one feed."""
     roles = LINE_ROLES if feed.per_line else ORDER_ROLES
-    columns = ", ".join(f'"{role}" varchar' for role in roles)
+    columns = ", ".join(
+        f'"{role}" {"timestamp" if role == "sold_at" else "varchar"}' for role in roles
+    )
+    connection.execute("set variable timestamp_formats = ?", [list(feed.timestamp.formats)])
     fill(
         connection, "raw",
         f"object_no integer, line_number bigint, row_hash ubigint, {columns}", [],
@@ -170,10 +173,15 @@ class _Reader:
             digest = hash((self.salt, fields)) & 0xFFFF_FFFF_FFFF_FFFF
             rows.append((text.object_no, record.line_number, digest, *values))
             if len(rows) == _BLOCK_ROWS:
-                _append(self.connection, "raw", rows)
+                self._append_rows(rows)
                 rows.clear()
-        _append(self.connection, "raw", rows)
-        _append(self.connection, "broken", broken)
+        self._append_rows(rows)
+        append(self.connection, "broken", broken)
+
+    def _append_rows(self, rows: Sequence[tuple[Any, ...]]) -> None:
+        names = ["object_no", "line_number", "row_hash", *self.roles]
+        cells = [_timestamp("sold_at") if name == "sold_at" else f'"{name}"' for name in names]
+        append(self.connection, "raw", rows, names, f"select {', '.join(cells)} from appended")
 
     def _records(self, text: RawText) -> Iterator[Record]:
         if text.records is not None:
@@ -191,17 +199,32 @@ class _Reader:
                     yield record
 
 
-def _append(connection: DuckDBPyConnection, table: str, rows: Sequence[tuple[Any, ...]]) -> None:
+def append(
+    connection: DuckDBPyConnection,
+    table: str,
+    rows: Sequence[tuple[Any, ...]],
+    names: list[str] | None = None,
+    query: str = "select * from appended",
+) -> None:
+    """Put Python rows into a table, as `query` makes them of the relation `appended`."""
     if rows:
-        connection.register("appended", pd.DataFrame(rows, dtype=object))
-        connection.execute(f"insert into {table} select * from appended")
+        connection.register("appended", pd.DataFrame(rows, columns=names, dtype=object))
+        connection.execute(f"insert into {table} {query}")
         connection.unregister("appended")
 
 
 def _role_text(role: str, layout: Mapping[str, int]) -> str:
-    if role == "sold_at" and "date" in layout:
-        return f"concat(c{layout['date']}, ' ', c{layout['time']})"
+    if role == "sold_at":
+        if "date" in layout:
+            return _timestamp(f"concat_ws(' ', c{layout['date']}, c{layout['time']})")
+        return _timestamp(f"c{layout['sold_at']}")
     return f"coalesce(c{layout[role]}, '')" if role in layout else "''"
+
+
+def _timestamp(text: str) -> str:
+    """SQL for a text's time, null where it is none or of another century than tills are."""
+    parsed = f"try_strptime(trim({text}), getvariable('timestamp_formats'))"
+    return f"case when year({parsed}) between 1990 and 2100 then {parsed} end"
 
 
 def _is_glob(path: Path) -> bool:

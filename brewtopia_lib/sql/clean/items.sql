@@ -2,10 +2,10 @@
 -- Reads basket_pieces, items (each distinct piece, parsed) and joined_lines (the lines of texts
 -- that only hold together when pieces are joined again).
 create or replace temp table basket_lines as
-select basket_no, line_no, product, size, flavour, quantity, unit_price, line_total, problem
+select basket_no, line_no, item_no
 from basket_pieces
 join items using (text)
 where basket_no not in (select basket_no from joined_lines)
 union all
-select basket_no, line_no, product, size, flavour, quantity, unit_price, line_total, problem
+select basket_no, line_no, item_no
 from joined_lines;

@@ -37,40 +37,38 @@ select
     rows.row_hash,
     heads.head_no,
     head."order",
-    coalesce(own_times.sold_at, head_times.sold_at) as sold_at,
+    coalesce(rows.sold_at, head.sold_at) as sold_at,
     coalesce(object.branch, own_branches.branch, head_branches.branch) as branch,
     case when own_payments.payment = 'UNKNOWN' then head_payments.payment
          else own_payments.payment end as payment,
     coalesce(own_totals.total, head_totals.total) as till_total,
     head_totals.is_absent,
-    line_items.line_item_no,
+    items.item_no,
     case
         when heads.head_no is null or heads.head_no = -1 then 'orphan_row'
         when not head.is_head then 'no_order'
-        when coalesce(own_times.sold_at, head_times.sold_at) is null then 'bad_timestamp'
+        when coalesce(rows.sold_at, head.sold_at) is null then 'bad_timestamp'
         when coalesce(object.branch, own_branches.branch, head_branches.branch) is null
             then 'no_branch'
-        else line_items.problem
+        else items.problem
     end as reason
 from rows
 join heads using (row_no)
 join object using (object_no)
 left join rows as head on heads.head_no = head.row_no
-left join times as own_times on rows.sold_at = own_times.text
-left join times as head_times on head.sold_at = head_times.text
 left join branches as own_branches on rows.branch = own_branches.text
 left join branches as head_branches on head.branch = head_branches.text
 left join payments as own_payments on rows.payment = own_payments.text
 left join payments as head_payments on head.payment = head_payments.text
 left join totals as own_totals on rows.total = own_totals.text
 left join totals as head_totals on head.total = head_totals.text
-left join line_items
-    on rows.product = line_items.product_text
-    and rows.size = line_items.size_text
-    and rows.flavour = line_items.flavour_text
-    and rows.unit_price = line_items.unit_price_text
-    and rows.quantity = line_items.quantity_text
-    and rows.line_total = line_items.line_total_text;
+left join items
+    on rows.product = items.product_text
+    and rows.size = items.size_text
+    and rows.flavour = items.flavour_text
+    and rows.unit_price = items.unit_price_text
+    and rows.quantity = items.quantity_text
+    and rows.line_total = items.line_total_text;
 
 -- rows that repeat another row of their object; rows that continue a repeated one go with it
 create or replace temp table repeats as
@@ -97,9 +95,7 @@ where reason is null and row_no not in (select row_no from repeats);
 
 create or replace temp table basket_lines as
 select
-    kept.basket_no,
-    row_number() over (partition by kept.basket_no order by kept.row_no) as line_no,
-    item.product, item.size, item.flavour, item.quantity, item.unit_price, item.line_total,
-    item.problem
-from kept
-join line_items as item using (line_item_no);
+    basket_no,
+    row_number() over (partition by basket_no order by row_no) as line_no,
+    item_no
+from kept;

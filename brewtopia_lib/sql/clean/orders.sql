@@ -2,36 +2,51 @@
 -- Reads raw, object and the value tables; every distinct text has been parsed once before.
 
 create or replace temp table parsed as
+with joined_baskets as (
+    select distinct basket_no from joined_lines
+),
+joined as (
+    select
+        raw.rowid as row_no,
+        raw.object_no,
+        raw.line_number,
+        raw.row_hash,
+        raw.sold_at,
+        coalesce(object.branch, branches.branch) as branch,
+        payments.payment,
+        totals.total as till_total,
+        totals.is_absent,
+        basket_texts.basket_no,
+        basket_sums.lines_total,
+        basket_sums.digest,
+        case
+            when basket_sums.basket_no is null then coalesce(basket_problems.problem, 'no_items')
+        end as problem,
+        joined_baskets.basket_no is not null as is_joined
+    from raw
+    join object using (object_no)
+    left join branches on raw.branch = branches.text
+    left join payments on raw.payment = payments.text
+    left join totals on raw.total = totals.text
+    left join basket_texts on raw.items = basket_texts.text
+    left join basket_sums on basket_texts.basket_no = basket_sums.basket_no
+    left join basket_problems on basket_texts.basket_no = basket_problems.basket_no
+    left join joined_baskets on basket_texts.basket_no = joined_baskets.basket_no
+)
 select
-    raw.rowid as row_no,
-    raw.object_no,
-    raw.line_number,
-    raw.row_hash,
-    times.sold_at,
-    coalesce(object.branch, branches.branch) as branch,
-    payments.payment,
-    totals.total as till_total,
-    coalesce(totals.total, baskets.lines_total) as total,
-    baskets.lines_total,
-    baskets.basket_no,
-    coalesce(totals.total = baskets.lines_total, totals.is_absent) as total_matches,
+    * exclude (lines_total, is_absent, digest, problem, is_joined),
+    coalesce(till_total, lines_total) as total,
+    coalesce(till_total = lines_total, is_absent) as total_matches,
     case
-        when times.sold_at is null then 'bad_timestamp'
-        when coalesce(object.branch, branches.branch) is null then 'no_branch'
-        when baskets.problem is not null then baskets.problem
-        when baskets.is_joined and totals.total <> baskets.lines_total then 'bad_items'
+        when sold_at is null then 'bad_timestamp'
+        when branch is null then 'no_branch'
+        when problem is not null then problem
+        when is_joined and till_total <> lines_total then 'bad_items'
     end as reason,
-    md5(concat_ws(
-        chr(31), epoch_ms(times.sold_at), totals.total, payments.payment, baskets.basket_id,
-        coalesce(object.branch, branches.branch)
+    md5_number(concat_ws(
+        chr(31), epoch_ms(sold_at), till_total, payment, digest, branch
     )) as content
-from raw
-join object using (object_no)
-left join times on raw.sold_at = times.text
-left join branches on raw.branch = branches.text
-left join payments on raw.payment = payments.text
-left join totals on raw.total = totals.text
-left join baskets on raw.items = baskets.text;
+from joined;
 
 -- rows that look like another of their object: copies of a row, and equal orders told apart
 create or replace temp table repeats as

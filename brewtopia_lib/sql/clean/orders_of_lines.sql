@@ -15,8 +15,8 @@ select
     row_no, object_no, branch, sold_at, payment, basket_no,
     coalesce(till_total, lines_total) as total,
     coalesce(till_total = lines_total, is_absent) as total_matches,
-    md5(concat_ws(
-        chr(31), epoch_ms(sold_at), till_total, payment, basket_id, branch, "order"
-    )) as order_id
+    md5_number(concat_ws(
+        chr(31), epoch_ms(sold_at), till_total, payment, digest, branch, "order"
+    )) as order_number
 from orders
 join basket_sums using (basket_no);

@@ -7,16 +7,10 @@ create or replace temp table basket_pieces as
 with split as (
     select
         basket_no,
-        list_filter(
-            list_transform(
-                case
-                    when getvariable('separator') is null then [text]
-                    else string_split(text, getvariable('separator'))
-                end,
-                lambda piece: trim(piece)
-            ),
-            lambda piece: piece <> ''
-        ) as pieces
+        case
+            when getvariable('separator') is null then [text]
+            else string_split(text, getvariable('separator'))
+        end as pieces
     from basket_texts
     where trim(text) not in (select unnest(getvariable('nulls')))
 )

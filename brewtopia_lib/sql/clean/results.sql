@@ -32,8 +32,7 @@ from broken;
 -- one row per line of each basket
 create or replace temp view clean_lines as
 select
-    basket_no, basket_id, line_no, product, size, flavour, quantity, unit_price,
-    basket_lines.line_total
+    basket_no, cast(line_no as integer) as line_no, product, size, flavour, quantity, unit_price,
+    line_total
 from basket_lines
-join basket_sums using (basket_no)
-order by basket_no, line_no;
+join items using (item_no);

@@ -1,15 +1,18 @@
 -- One row per order kept, and per row rejected after parsing; for one row per order line.
 create or replace temp view clean_orders as
 select
-    object_no, order_id, branch, sold_at, payment, total, total_matches, basket_no
+    object_no,
+    cast(order_number >> 65 as bigint) as order_high,
+    cast(order_number & 9223372036854775807 as bigint) as order_low,
+    branch, sold_at, payment, total, total_matches, basket_no
 from parsed;
 
 create or replace temp view rejected_rows as
 select
     filled.row_no, filled.object_no, filled.line_number,
     case when repeats.is_copy then 'duplicate_row' else filled.reason end as reason,
-    filled.branch, filled.sold_at, line_items.line_total as till_total
+    filled.branch, filled.sold_at, items.line_total as till_total
 from filled
-left join line_items using (line_item_no)
+left join items using (item_no)
 left join repeats using (row_no)
 where filled.reason is not null or repeats.is_copy;

@@ -3,27 +3,22 @@
 
 create table warehouse_format (number integer not null);
 
--- one row per order
+-- one row per order; its id is the two halves of a 126-bit digest
 create table order_facts (
-    order_id uuid not null,
+    order_high bigint not null,
+    order_low bigint not null,
     branch varchar not null,
     sold_at timestamp not null,
     payment varchar not null,
     total decimal(12, 2) not null,
+    lines_total decimal(12, 2) not null,
+    line_count integer not null,
+    units integer not null,
     total_matches boolean not null,
     basket_no integer not null
 );
 
--- one row per distinct list of order lines: many orders share one
-create table baskets (
-    basket_no integer not null,
-    basket_id uuid not null,
-    line_count integer not null,
-    units integer not null,
-    lines_total decimal(12, 2) not null
-);
-
--- one row per line of a basket
+-- one row per line of a basket, which is what one or more orders hold
 create table basket_lines (
     basket_no integer not null,
     line_no integer not null,
@@ -84,7 +79,7 @@ create table loads (
 -- one row per order
 create view orders as
 select
-    replace(cast(order_id as varchar), '-', '') as order_id,
+    lpad(lower(hex(order_high)), 16, '0') || lpad(lower(hex(order_low)), 16, '0') as order_id,
     branch,
     sold_at,
     cast(sold_at as date) as sold_on,
@@ -95,13 +90,12 @@ select
     line_count,
     units,
     total_matches
-from order_facts
-join baskets using (basket_no);
+from order_facts;
 
 -- one row per order line
 create view sales as
 select
-    replace(cast(order_id as varchar), '-', '') as order_id,
+    lpad(lower(hex(order_high)), 16, '0') || lpad(lower(hex(order_low)), 16, '0') as order_id,
     line_no,
     branch,
     sold_at,

@@ -41,7 +41,7 @@ insert into object_days select * from arrival_days;
 create temp table incoming as
 select
     providers.source, lake_orders.batch, lake_orders.basket_no as lake_basket_no,
-    cast(lake_orders.order_id as uuid) as order_id, lake_orders.branch, lake_orders.sold_at,
+    lake_orders.order_high, lake_orders.order_low, lake_orders.branch, lake_orders.sold_at,
     lake_orders.payment, lake_orders.total, lake_orders.total_matches
 from lake_orders
 join providers using (batch, object_no)
@@ -58,63 +58,73 @@ with shared_days as (
     group by branch, sold_on
     having count(*) > 1
 )
-select order_id, min(source) as source
+select order_high, order_low, min(source) as source
 from incoming
 semi join shared_days
     on incoming.branch = shared_days.branch
     and cast(incoming.sold_at as date) = shared_days.sold_on
-group by order_id
+group by order_high, order_low
 having count(*) > 1;
 
 delete from incoming using repeated
-where incoming.order_id = repeated.order_id and incoming.source <> repeated.source;
+where incoming.order_high = repeated.order_high
+    and incoming.order_low = repeated.order_low
+    and incoming.source <> repeated.source;
 
--- one row per basket of the lake that the incoming orders name, by its content
-create temp table lake_baskets as
-select
-    lines.batch, lines.basket_no as lake_basket_no, cast(lines.basket_id as uuid) as basket_id,
-    cast(count(*) as integer) as line_count,
-    cast(sum(lines.quantity) as integer) as units,
-    cast(sum(lines.line_total) as decimal(12, 2)) as lines_total
-from lake_lines as lines
-semi join incoming on lines.batch = incoming.batch and lines.basket_no = incoming.lake_basket_no
-group by lines.batch, lines.basket_no, lines.basket_id;
-
+-- one row per basket of the lake that the incoming orders name, with its number here
 create temp table new_baskets as
 select
-    (select coalesce(max(basket_no), 0) from baskets)
-    + cast(row_number() over (order by min(batch), min(lake_basket_no)) as integer) as basket_no,
-    basket_id,
-    any_value(line_count) as line_count,
-    any_value(units) as units,
-    any_value(lines_total) as lines_total,
-    arg_min(struct_pack(batch, lake_basket_no), (batch, lake_basket_no)) as place
-from lake_baskets
-anti join baskets using (basket_id)
-group by basket_id;
+    batch,
+    lake_basket_no,
+    cast(row_number() over (order by batch, lake_basket_no) as integer)
+    + (select coalesce(max(basket_no), 0) from basket_lines) as basket_no
+from (select distinct batch, lake_basket_no from incoming);
 
-insert into baskets select basket_no, basket_id, line_count, units, lines_total from new_baskets;
-
-insert into basket_lines
+create temp table new_lines as
 select
     new_baskets.basket_no, line_no, product, size, flavour, quantity, unit_price, line_total
 from lake_lines as lines
 join new_baskets
-    on lines.batch = new_baskets.place.batch and lines.basket_no = new_baskets.place.lake_basket_no;
+    on lines.batch = new_baskets.batch and lines.basket_no = new_baskets.lake_basket_no;
+
+create temp table removed as
+select distinct basket_no
+from order_facts
+semi join touched
+    on order_facts.branch = touched.branch
+    and cast(order_facts.sold_at as date) = touched.sold_on;
 
 delete from order_facts using touched
 where order_facts.branch = touched.branch and cast(order_facts.sold_at as date) = touched.sold_on;
 
+delete from basket_lines
+where basket_no in (select basket_no from removed)
+    and basket_no not in (
+        select basket_no from order_facts semi join removed using (basket_no)
+    );
+
 delete from hourly_sales using touched
 where hourly_sales.branch = touched.branch and hourly_sales.sold_on = touched.sold_on;
 
+insert into basket_lines select * from new_lines;
+
 create temp table fresh_orders as
+with sums as (
+    select
+        basket_no,
+        cast(count(*) as integer) as line_count,
+        cast(sum(quantity) as integer) as units,
+        cast(sum(line_total) as decimal(12, 2)) as lines_total
+    from new_lines
+    group by basket_no
+)
 select
-    incoming.order_id, incoming.branch, incoming.sold_at, incoming.payment, incoming.total,
-    incoming.total_matches, baskets.basket_no
+    incoming.order_high, incoming.order_low, incoming.branch, incoming.sold_at, incoming.payment,
+    incoming.total, sums.lines_total, sums.line_count, sums.units, incoming.total_matches,
+    basket_no
 from incoming
-join lake_baskets using (batch, lake_basket_no)
-join baskets using (basket_id);
+join new_baskets using (batch, lake_basket_no)
+join sums using (basket_no);
 
 insert into order_facts select * from fresh_orders;
 
@@ -130,7 +140,7 @@ select
     cast(sum(quantity * orders) as bigint) as units,
     cast(sum(line_total * orders) as decimal(12, 2)) as revenue
 from hours
-join basket_lines using (basket_no)
+join new_lines using (basket_no)
 group by all;
 
 delete from rejects where source in (select source from arrivals);
