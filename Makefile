@@ -34,11 +34,12 @@ report: ingest ## From sample data (or BREWTOPIA_RAW) to the trend reports, and 
 		printf '\nThe reports are made. Open this page:\n%s\n' "$$page"
 
 sample: $(READY) ## Write sample till CSVs into data/raw, if nothing is there
-	@if [ -n "$$BREWTOPIA_RAW" ]; then \
+	@if [ -n "$$BREWTOPIA_RAW" ] || grep -qs '^ *BREWTOPIA_RAW *=' .env; then \
 		echo "BREWTOPIA_RAW is set: no sample data needed"; \
 	elif [ -z "$$(ls -A $(SAMPLES) 2>/dev/null)" ]; then \
-		rm -rf $(SAMPLES).new && $(BREWTOPIA) sample $(SAMPLES).new $(ARGS) && \
-		rm -rf $(SAMPLES) && mv $(SAMPLES).new $(SAMPLES); \
+		rm -rf $(SAMPLES).new && $(BREWTOPIA) sample $(SAMPLES).new $(ARGS) >/dev/null && \
+		rm -rf $(SAMPLES) && mv $(SAMPLES).new $(SAMPLES) && \
+		echo "Sample till files are in $(SAMPLES)"; \
 	fi
 
 ingest: sample ## Clean the till CSVs and load them into the warehouse
@@ -47,8 +48,11 @@ ingest: sample ## Clean the till CSVs and load them into the warehouse
 lab: $(READY) ## Open JupyterLab on the notebooks
 	@$(BREWTOPIA) lab
 
-notebooks: ingest ## Run every notebook from top to bottom
+notebooks: ingest ## Run every notebook once, from top to bottom
+	@$(BREWTOPIA) report company_trends
 	@$(BREWTOPIA) report data_quality
+	@$(BREWTOPIA) report branch_trends --branch \
+		"$$($(BREWTOPIA) sql 'select min(branch) as branch from orders' --format csv | tail -n 1)"
 
 test: $(READY) ## Run all tests (one file: make test ARGS=tests/test_settings.py)
 	@$(BIN)/pytest -n 2 $(ARGS)

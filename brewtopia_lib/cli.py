@@ -194,8 +194,11 @@ def report(
         typer.Option("-p", metavar="NAME=VALUE", help="A parameter of the report; repeatable."),
     ] = None,
     workers: Annotated[
-        int, typer.Option(metavar="N", min=1, help="Reports made at the same time.")
-    ] = 1,
+        int | None,
+        typer.Option(
+            metavar="N", min=1, help="Reports made at the same time. [default: one a core]"
+        ),
+    ] = None,
 ) -> None:
     """Make a report, and print the page to open."""
     if branch and all_branches:
@@ -216,7 +219,7 @@ def report(
             until=until_day,
             weeks=weeks,
             parameters=parameters,
-            workers=workers,
+            workers=workers or os.cpu_count() or 1,
             progress=show,
         )
     for run in runs:

@@ -397,6 +397,7 @@ def test_report_passes_on_what_was_asked(brewtopia: Brewtopia, asked: list[dict[
     brewtopia("report", "branch_trends", "--all-branches")
     assert asked[1]["all_branches"] is True
     assert (asked[1]["until"], asked[1]["weeks"]) == (None, None)
+    assert asked[1]["workers"] == os.cpu_count()
 
 
 def test_report_prints_pages_and_names_failures(
