@@ -122,7 +122,7 @@ def end_label(axes: Axes, text: str, x: float, y: float, colour: str) -> None:
     """Name a line at its right end, outside the axes."""
     axes.annotate(
         text, (x, y), xytext=(9, 0), textcoords="offset points", va="center", color=colour,
-        fontweight="bold",
+        fontweight="bold", annotation_clip=False,
     )  # fmt: skip
 
 

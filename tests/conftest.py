@@ -2,11 +2,15 @@
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import hypothesis
 import pytest
 
 from brewtopia_lib.settings import Settings
+
+if TYPE_CHECKING:
+    from report_project import Reported
 
 hypothesis.settings.register_profile("project", deadline=None)
 hypothesis.settings.load_profile("project")
@@ -33,3 +37,11 @@ def real_data() -> Path:
     if not folder:
         pytest.skip("BREWTOPIA_REAL_DATA names no folder of real till files")
     return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def reported(tmp_path_factory: pytest.TempPathFactory) -> "Reported":
+    """A project with sample data and all its reports made, once for all tests that look at them."""
+    from report_project import report_everything
+
+    return report_everything(tmp_path_factory.mktemp("reported"))
