@@ -43,8 +43,8 @@ def clean_texts(connection: DuckDBPyConnection, feed: Feed, texts: Sequence[RawT
     """Clean objects of one feed into the connection's temp tables and views.
 
     Leaves `clean_orders` (object_no, order_high, order_low, branch, sold_at, payment, total, total_matches,
-    basket_no), `clean_lines` (basket_no, line_no, product, size, flavour, quantity, unit_price,
-    line_total) and `clean_rejects` (object_no, line_number, reason, branch, sold_on, total,
+    basket_no), `clean_lines` (basket_no, line_no, item_no), `clean_items` (item_no, product, size,
+    flavour, quantity, unit_price, line_total) and `clean_rejects` (object_no, line_number, reason, branch, sold_on, total,
     row_length).
     """
     read_raw(connection, feed, texts)

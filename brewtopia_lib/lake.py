@@ -1,7 +1,8 @@
 """The lake: cleaned, PII-free Parquet, written in batches that are there wholly or not at all.
 
-A batch is four files of one name: `orders/`, `lines/`, `rejects/` and, written last, `objects/`,
-whose presence is the commit. Nothing is ever changed; a newer version of a raw object is a row in
+A batch is five files of one name: `orders/`, `lines/`, `items/`, `rejects/` and, written last,
+`objects/`, whose presence is the commit. An order names its basket, the lines of a basket name
+their items: what many orders share is written once. Nothing is ever changed; a newer version of a raw object is a row in
 a later batch, and the one that its source held last is current.
 """
 
@@ -22,7 +23,7 @@ from brewtopia_lib.errors import LakeError
 from brewtopia_lib.reading import fill
 from brewtopia_lib.settings import local_path
 
-_TABLES = ("orders", "lines", "rejects", "objects")
+_TABLES = ("orders", "lines", "items", "rejects", "objects")
 
 _OBJECT_COLUMNS = (
     "batch varchar, object_no integer, source varchar, version varchar, as_of timestamp,"
@@ -34,9 +35,9 @@ _EMPTY = {
     "orders": "batch varchar, object_no integer, order_high bigint, order_low bigint,"
     " branch varchar, sold_at timestamp, payment varchar, total decimal(12, 2), total_matches boolean,"
     " basket_no bigint",
-    "lines": "batch varchar, basket_no bigint, line_no integer,"
-    " product varchar, size varchar, flavour varchar, quantity integer,"
-    " unit_price decimal(12, 2), line_total decimal(12, 2)",
+    "lines": "batch varchar, basket_no bigint, line_no integer, item_no bigint",
+    "items": "batch varchar, item_no bigint, product varchar, size varchar, flavour varchar,"
+    " quantity integer, unit_price decimal(12, 2), line_total decimal(12, 2)",
     "rejects": "batch varchar, object_no integer, line_number bigint, reason varchar,"
     " branch varchar, sold_on date, total decimal(12, 2), row_length bigint",
 }
@@ -101,8 +102,8 @@ class Lake:
         return {source: (version, feed, digest) for source, version, feed, digest in rows}
 
     def attach(self, connection: DuckDBPyConnection) -> None:
-        """Make views over the lake's committed batches: lake_orders, lake_lines, lake_rejects,
-        lake_objects (every version) and lake_current (the version that speaks now)."""
+        """Make views over the lake's committed batches: lake_orders, lake_lines, lake_items,
+        lake_rejects, lake_objects (every version) and lake_current (the version that speaks now)."""
         names = sorted(path.name for path in self.folder.glob("objects/*.parquet"))
         for table in _TABLES:
             files = [str(self.folder / table / name) for name in names]
@@ -147,6 +148,7 @@ class Lake:
             queries = {
                 "orders": f"select {_quoted(batch)} as batch, * from clean_orders",
                 "lines": f"select {_quoted(batch)} as batch, * from clean_lines",
+                "items": f"select {_quoted(batch)} as batch, * from clean_items",
                 "rejects": f"select {_quoted(batch)} as batch, * from clean_rejects"
                 " order by object_no, line_number",
             } | queries

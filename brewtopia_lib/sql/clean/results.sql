@@ -31,8 +31,11 @@ from broken;
 
 -- one row per line of each basket
 create or replace temp view clean_lines as
-select
-    basket_no, cast(line_no as integer) as line_no, product, size, flavour, quantity, unit_price,
-    line_total
-from basket_lines
-join items using (item_no);
+select basket_no, cast(line_no as integer) as line_no, item_no
+from basket_lines;
+
+-- one row per distinct item
+create or replace temp view clean_items as
+select item_no, product, size, flavour, quantity, unit_price, line_total
+from items
+where problem is null;

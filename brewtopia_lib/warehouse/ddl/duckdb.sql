@@ -22,6 +22,12 @@ create table order_facts (
 create table basket_lines (
     basket_no integer not null,
     line_no integer not null,
+    item_no integer not null
+);
+
+-- one row per distinct item: what an order line can say
+create table items (
+    item_no integer not null,
     product varchar not null,
     size varchar,
     flavour varchar,
@@ -109,4 +115,5 @@ select
     line_total,
     payment
 from order_facts
-join basket_lines using (basket_no);
+join basket_lines using (basket_no)
+join items using (item_no);

@@ -80,12 +80,51 @@ select
     + (select coalesce(max(basket_no), 0) from basket_lines) as basket_no
 from (select distinct batch, lake_basket_no from incoming);
 
-create temp table new_lines as
+insert into items
+with lake_distinct as (
+    select distinct product, size, flavour, quantity, unit_price, line_total
+    from lake_items
+    where batch in (select batch from new_baskets)
+)
 select
-    new_baskets.basket_no, line_no, product, size, flavour, quantity, unit_price, line_total
-from lake_lines as lines
-join new_baskets
-    on lines.batch = new_baskets.batch and lines.basket_no = new_baskets.lake_basket_no;
+    (select coalesce(max(item_no), 0) from items)
+    + cast(row_number() over (
+        order by product, size, flavour, quantity, unit_price, line_total
+    ) as integer) as item_no,
+    *
+from lake_distinct as lake
+where not exists (
+    select 1 from items
+    where items.product = lake.product
+        and items.size is not distinct from lake.size
+        and items.flavour is not distinct from lake.flavour
+        and items.quantity = lake.quantity
+        and items.unit_price = lake.unit_price
+        and items.line_total = lake.line_total
+);
+
+create temp table new_items as
+select lake_items.batch, lake_items.item_no as lake_item_no, items.item_no
+from lake_items
+join items
+    on items.product = lake_items.product
+    and items.size is not distinct from lake_items.size
+    and items.flavour is not distinct from lake_items.flavour
+    and items.quantity = lake_items.quantity
+    and items.unit_price = lake_items.unit_price
+    and items.line_total = lake_items.line_total
+where lake_items.batch in (select batch from new_baskets);
+
+create temp table new_lines as
+with numbered as materialized (
+    select lines.batch, new_baskets.basket_no, lines.line_no, lines.item_no as lake_item_no
+    from lake_lines as lines
+    join new_baskets
+        on lines.batch = new_baskets.batch and lines.basket_no = new_baskets.lake_basket_no
+)
+select basket_no, line_no, new_items.item_no
+from numbered
+join new_items using (batch, lake_item_no);
 
 create temp table removed as
 select distinct basket_no
@@ -116,6 +155,7 @@ with sums as (
         cast(sum(quantity) as integer) as units,
         cast(sum(line_total) as decimal(12, 2)) as lines_total
     from new_lines
+    join items using (item_no)
     group by basket_no
 )
 select
@@ -128,20 +168,47 @@ join sums using (basket_no);
 
 insert into order_facts select * from fresh_orders;
 
+-- counted by number first, since there are many rows and few names
 insert into hourly_sales
-with hours as (
-    select branch, date_trunc('hour', sold_at) as sold_at, basket_no, count(*) as orders
+with slots as (
+    select branch, date_trunc('hour', sold_at) as hour_start, row_number() over () as slot_no
     from fresh_orders
-    group by all
+    group by branch, hour_start
+),
+slot_orders as (
+    select slot_no, basket_no
+    from fresh_orders
+    join slots
+        on fresh_orders.branch = slots.branch
+        and date_trunc('hour', fresh_orders.sold_at) = slots.hour_start
+),
+names as (
+    select item_no, quantity, line_total, dense_rank() over (order by product, size, flavour)
+        as name_no
+    from items
+),
+name_texts as (
+    select distinct name_no, product, size, flavour
+    from names
+    join items using (item_no)
+),
+slot_names as (
+    select
+        slot_no,
+        name_no,
+        cast(sum(quantity) as bigint) as units,
+        cast(sum(line_total) as decimal(12, 2)) as revenue
+    from slot_orders
+    join new_lines using (basket_no)
+    join names using (item_no)
+    group by slot_no, name_no
 )
 select
-    branch, cast(sold_at as date) as sold_on, cast(hour(sold_at) as smallint) as hour,
-    product, size, flavour,
-    cast(sum(quantity * orders) as bigint) as units,
-    cast(sum(line_total * orders) as decimal(12, 2)) as revenue
-from hours
-join new_lines using (basket_no)
-group by all;
+    branch, cast(hour_start as date) as sold_on, cast(hour(hour_start) as smallint) as hour,
+    product, size, flavour, units, revenue
+from slot_names
+join slots using (slot_no)
+join name_texts using (name_no);
 
 delete from rejects where source in (select source from arrivals);
 
