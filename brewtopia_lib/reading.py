@@ -14,6 +14,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import duckdb
 import pandas as pd
 from duckdb import DuckDBPyConnection
 
@@ -109,7 +110,7 @@ class _Reader:
                 careful.append(text)
             elif text.path is not None:
                 careful += self._read_block([text], str(text.path))
-            elif not _can_share_memory() or (text.data or b"").count(b'"') % 2:
+            elif not _can_share_memory() or self._has_odd_quotes(text):
                 careful.append(text)
             else:
                 blocks.setdefault((text.width, *text.layout.items()), []).append(text)
@@ -119,24 +120,38 @@ class _Reader:
                     careful += self._read_block(part, path)
         return careful
 
+    def _has_odd_quotes(self, text: RawText) -> bool:
+        quote = self.feed.file.quote.encode()
+        return bool(quote) and (text.data or b"").count(quote) % 2 == 1
+
     def _read_block(self, texts: Sequence[RawText], path: str) -> list[RawText]:
         first = texts[0]
         alone = first.path is not None
         names = [f"c{index}" for index in range(first.width)]
-        typed = ({} if alone else {"object_no": "integer"}) | dict.fromkeys(names, "varchar")
+        # DuckDB overlooks empty fields beyond the last: so one more is declared, and what a row
+        # does not have is null, which an empty field is not.
+        typed = ({} if alone else {"object_no": "integer"}) | dict.fromkeys(
+            [*names, "beyond"], "varchar"
+        )
         file = self.feed.file
-        read = self.connection.execute(
+        query = (
             f"insert into raw select {first.object_no if alone else 'object_no'}, null,"
             f" hash({self.salt}, {', '.join(names)}),"
             f" {', '.join(_role_text(role, first.layout) for role in self.roles)}"
             " from read_csv(?, auto_detect = false, header = false, columns = ?, delim = ?,"
-            " quote = ?, escape = ?, skip = ?, ignore_errors = true, null_padding = false,"
-            " strict_mode = true, max_line_size = ?, compression = 'none')",
-            [
-                path, typed, file.delimiter, file.quote, file.quote,
-                first.skip_lines if alone else 0, MAX_ROW_BYTES,
-            ],
-        ).fetchone()  # fmt: skip
+            " quote = ?, escape = ?, skip = ?, ignore_errors = true, null_padding = true,"
+            " nullstr = chr(1), strict_mode = true, max_line_size = ?, compression = 'none',"
+            " hive_partitioning = false, parallel = ?)"
+            f" where {names[-1]} is not null and beyond is null"
+        )
+        values = [
+            path, typed, file.delimiter, file.quote, file.quote,
+            first.skip_lines if alone else 0, MAX_ROW_BYTES,
+        ]  # fmt: skip
+        try:
+            read = self.connection.execute(query, [*values, True]).fetchone()
+        except duckdb.Error:  # line ends inside quotes are for one thread only
+            read = self.connection.execute(query, [*values, False]).fetchone()
         expected = {text.object_no: (text.lines or 0) - text.skip_lines for text in texts}
         if alone and read is not None and read[0] == expected[first.object_no]:
             return []
@@ -208,6 +223,8 @@ def append(
 ) -> None:
     """Put Python rows into a table, as `query` makes them of the relation `appended`."""
     if rows:
+        # Types come from the table: those of a sample of rows would not fit every row.
+        connection.execute("set pandas_analyze_sample = 0")
         connection.register("appended", pd.DataFrame(rows, columns=names, dtype=object))
         connection.execute(f"insert into {table} {query}")
         connection.unregister("appended")
