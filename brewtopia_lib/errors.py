@@ -43,7 +43,3 @@ class WarehouseError(BrewtopiaError):
 
 class ReportError(BrewtopiaError):
     """A report could not be made."""
-
-
-class RetryableError(BrewtopiaError):
-    """It failed for a passing reason: the same call may go through later."""
