@@ -5,6 +5,7 @@ import re
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 from datetime import date, timedelta
+from fractions import Fraction
 from importlib.resources import files
 from itertools import combinations
 from math import floor, nan
@@ -478,8 +479,8 @@ def test_top_products(case):
     assert_same(case.run("top_products", limit=3), expected)
 
 
-def penny(pounds: float) -> float:
-    return floor(pounds * 100 + 0.5) / 100
+def penny(pence: Fraction) -> int:
+    return floor(pence + Fraction(1, 2))
 
 
 def expected_movers(now: pd.DataFrame, before: pd.DataFrame) -> list[dict]:
@@ -496,15 +497,13 @@ def expected_movers(now: pd.DataFrame, before: pd.DataFrame) -> list[dict]:
         pence, units, pence_before, units_before = (
             sum(cell[i] for cell in parts.values()) for i in range(4)
         )
-        moved = (pence - pence_before) / 100
+        moved = pence - pence_before
         price = sum(
-            (p1 / 100 - penny(p0 * q1 / q0 / 100))
-            for p1, q1, p0, q0 in parts.values()
-            if q1 > 0 and q0 > 0
+            p1 - penny(Fraction(p0 * q1, q0)) for p1, q1, p0, q0 in parts.values() if q1 and q0
         )
         volume = (
-            penny(pence_before * (units - units_before) / units_before / 100)
-            if units_before > 0
+            penny(Fraction(pence_before * (units - units_before), units_before))
+            if units_before
             else moved - price
         )
         expected.append(
@@ -512,16 +511,16 @@ def expected_movers(now: pd.DataFrame, before: pd.DataFrame) -> list[dict]:
                 "product": name,
                 "revenue": pence / 100,
                 "revenue_before": pence_before / 100,
-                "change_pounds": moved,
+                "change_pounds": moved / 100,
                 "change": change(pence, pence_before),
-                "price_effect": price,
-                "volume_effect": volume,
-                "mix_effect": moved - price - volume,
+                "price_effect": price / 100,
+                "volume_effect": volume / 100,
+                "mix_effect": (moved - price - volume) / 100,
                 "units": units,
                 "units_before": units_before,
             }
         )
-    return sorted(expected, key=lambda row: (-abs(round(row["change_pounds"], 2)), row["product"]))
+    return sorted(expected, key=lambda row: (-abs(row["change_pounds"]), row["product"]))
 
 
 def test_movers(case):

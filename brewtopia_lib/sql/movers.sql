@@ -1,7 +1,7 @@
 -- one row per product
 -- Only branch-days that traded in both periods, at branches whose data reach back to the start
 -- of the period before: no rows where nothing can be compared. Effects are rounded to the penny
--- with floor, as engines round a cast differently, and mix takes the rest: they add up exactly.
+-- with floor, since engines round a cast differently; mix takes the rest, so they add up exactly.
 with
 branch_days as (
     select distinct
@@ -58,8 +58,10 @@ priced as (
         sold.product,
         sold.size,
         sold.branch,
-        sum(case when sold.in_period then sold.revenue else 0 end) as revenue,
-        sum(case when not sold.in_period then sold.revenue else 0 end) as revenue_before,
+        cast(sum(case when sold.in_period then sold.revenue else 0 end) as decimal(18, 2))
+            as revenue,
+        cast(sum(case when not sold.in_period then sold.revenue else 0 end) as decimal(18, 2))
+            as revenue_before,
         sum(case when sold.in_period then sold.units else 0 end) as units,
         sum(case when not sold.in_period then sold.units else 0 end) as units_before
     from sold
@@ -78,7 +80,7 @@ repriced as (
         units_before,
         case
             when units > 0 and units_before > 0 then revenue - cast(floor(
-                cast(revenue_before as double precision) * units / units_before * 100 + 0.5
+                cast(revenue_before * 100 as double precision) * units / units_before + 0.5
             ) as decimal(18, 0)) * 0.01
             else 0
         end as price_effect
@@ -89,7 +91,7 @@ products as (
     select
         product,
         sum(revenue) as revenue,
-        sum(revenue_before) as revenue_before,
+        cast(sum(revenue_before) as decimal(18, 2)) as revenue_before,
         sum(revenue) - sum(revenue_before) as change_pounds,
         sum(price_effect) as price_effect,
         sum(units) as units,
@@ -107,8 +109,8 @@ effects as (
         price_effect,
         case
             when units_before > 0 then cast(floor(
-                cast(revenue_before as double precision) * (units - units_before) / units_before
-                * 100 + 0.5
+                cast(revenue_before * 100 as double precision)
+                * (units - units_before) / units_before + 0.5
             ) as decimal(18, 0)) * 0.01
             else change_pounds - price_effect
         end as volume_effect,
