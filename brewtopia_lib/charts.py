@@ -290,7 +290,7 @@ def against_chain(
     values = both[["revenue", "revenue_chain"]].astype(float)
     index = values / values.mean() * 100
     ends = index.iloc[-1]
-    apart = 0.09 * (index.max().max() - index.min().min())
+    apart = 0.09 * max(index.max().max() - index.min().min(), 10)
     middle, half = ends.mean(), max(abs(ends["revenue"] - ends["revenue_chain"]) / 2, apart)
     sign = 1 if ends["revenue"] >= ends["revenue_chain"] else -1
     last = len(index) - 1

@@ -1,0 +1,182 @@
+"""Headlines say what the data say, and admit when nothing stands out."""
+
+from dataclasses import replace
+from datetime import date
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from brewtopia_lib import headlines
+from test_scopes import SCOPE
+
+
+def daily(*revenue: float, change: float = np.nan) -> pd.DataFrame:
+    on = pd.date_range(end=SCOPE.until, periods=len(revenue))
+    return pd.DataFrame({"sold_on": on, "revenue": revenue, "change_four_week_average": change})
+
+
+def headline_row(change: float) -> pd.DataFrame:
+    return pd.DataFrame({"change_comparable": [change]})
+
+
+def cells(busiest: float) -> pd.DataFrame:
+    rows = [(weekday, hour, 10.0) for weekday in range(1, 8) for hour in range(9, 17)]
+    frame = pd.DataFrame(rows, columns=["weekday", "hour", "revenue_per_hour"])
+    frame.loc[(frame["weekday"] == 6) & (frame["hour"] == 12), "revenue_per_hour"] = busiest
+    return frame
+
+
+def league(**changes: float) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "branch": list(changes),
+            "revenue": [1000.0 - place for place in range(len(changes))],
+            "change": list(changes.values()),
+            "days_traded": 28,
+        }
+    )
+
+
+def text(headline: headlines.Headline | None) -> str:
+    assert headline is not None
+    return headline.text
+
+
+def test_days_name_the_like_for_like_change() -> None:
+    """Revenue a day is the mean of days with sales; its change is the comparable one."""
+    said = headlines.days(daily(100, np.nan, 300), headline_row(0.031), SCOPE)
+    assert text(said) == (
+        "Revenue averaged £200 a day; like for like that is 3.1% more than in the 4 weeks before"
+    )
+    assert "Fri 28 June 2024" in said.numbers
+    level = headlines.days(daily(100, 300), headline_row(-0.004), SCOPE)
+    assert "within 1% of the 4 weeks before" in text(level)
+    unknown = headlines.days(daily(100, 300), headline_row(np.nan), SCOPE)
+    assert text(unknown) == "Revenue averaged £200 a day"
+
+
+def test_one_day_is_called_one_day() -> None:
+    """A single day of sales is not called an average."""
+    assert text(headlines.days(daily(120), headline_row(np.nan), SCOPE)) == (
+        "One day of sales: £120 on Sun 30 June 2024"
+    )
+
+
+def test_nothing_to_look_at_has_no_headline() -> None:
+    """Without sales in the period there is no headline, and so no chart."""
+    empty = daily(100).iloc[:0]
+    assert headlines.days(empty, headline_row(np.nan), SCOPE) is None
+    assert headlines.weekday_hours(cells(1).iloc[:0]) is None
+    assert headlines.league(league()) is None
+    assert headlines.unusual_day(daily(100, 200), SCOPE) is None
+
+
+def test_the_busiest_hour_is_the_one_in_the_data() -> None:
+    """The busiest hour is computed; when none stands out, that is the headline."""
+    busy = text(headlines.weekday_hours(cells(40)))
+    assert busy.startswith("Saturday 12:00–13:00 is the busiest hour: £40")
+    assert text(headlines.weekday_hours(cells(11))) == "No hour of the week stands out"
+    one_day = cells(40)[lambda frame: frame["weekday"] == 6]
+    assert "one weekday only" in text(headlines.weekday_hours(one_day))
+
+
+def test_the_league_names_who_gained_and_who_lost() -> None:
+    """The league's headline names the leader and the extremes, or that nothing moved."""
+    said = text(headlines.league(league(Leeds=0.05, Hull=-0.08, York=0.0)))
+    assert said == "Leeds leads with £1,000; Leeds gained most (+5.0%) and Hull lost most (−8.0%)"
+    level = text(headlines.league(league(Leeds=0.004, Hull=-0.002)))
+    assert level == "Leeds leads with £1,000; no branch moved by more than 1% like for like"
+    unknown = text(headlines.league(league(Leeds=np.nan, Hull=np.nan)))
+    assert unknown == "Leeds leads with £1,000"
+
+
+def test_uneven_branches_are_pointed_out() -> None:
+    """Branches with far fewer days than others are named, because totals move with them."""
+    rows = league(Leeds=0, Hull=0, York=0).assign(days_traded=[16, 16, 1])
+    assert "1 of 3 branches" in str(headlines.uneven(rows))
+    assert "York" in str(headlines.uneven(rows))
+    assert headlines.uneven(league(Leeds=0, Hull=0)) is None
+
+
+@pytest.mark.parametrize(
+    ("lift", "says"),
+    [(2.0, "40% of orders with Scone also hold Tea, 2.0 times"), (1.1, "No pair is bought")],
+)
+def test_a_pair_is_named_only_when_it_beats_chance(lift: float, says: str) -> None:
+    """A pair as frequent as chance would have it is not called a finding."""
+    frame = pd.DataFrame(
+        {
+            "product_a": ["Scone"],
+            "product_b": ["Tea"],
+            "orders_together": [120],
+            "attach_rate": [0.4],
+            "lift": [lift],
+        }
+    )
+    assert text(headlines.pairs(frame)).startswith(says)
+
+
+def test_movers_add_up() -> None:
+    """The products' headline is the sum of their effects in pounds a week."""
+    moved = pd.DataFrame(
+        {
+            "product": ["Latte", "Mocha"],
+            "change_pounds": [400.0, -40.0],
+            "price_effect": [0.0, 0.0],
+            "volume_effect": [420.0, -40.0],
+            "mix_effect": [-20.0, 0.0],
+            "revenue_before": [4000.0, 1000.0],
+        }
+    )
+    said = headlines.movers(moved, SCOPE)
+    assert text(said) == (
+        "Products together earned £90 a week more like for like, mostly by volume (+£95)"
+    )
+    assert "mix −£5" in said.numbers
+    assert headlines.movers(moved.iloc[:0], SCOPE) is None
+
+
+def test_missing_things_are_summed() -> None:
+    """What is missing is counted and worth something; nothing missing is said so."""
+    days = pd.DataFrame({"expected_revenue": [400.0, 300.0]})
+    silent = pd.DataFrame({"weekly_revenue": [54.0]})
+    assert text(headlines.missing(days, silent)) == (
+        "2 branch-days without sales, usually worth £700 and "
+        "1 product gone silent, worth £54 a week"
+    )
+    nothing = text(headlines.missing(days.iloc[:0], silent.iloc[:0]))
+    assert nothing == "Nothing is missing that is usually there"
+
+
+def test_a_branch_is_held_against_the_chain() -> None:
+    """A branch does better or worse than the chain by their like-for-like changes."""
+    scope = replace(SCOPE, branch="Hull")
+    said = text(headlines.against_chain(headline_row(-0.08), headline_row(0.01), scope))
+    assert said == "Hull does worse than the chain: −8.0% against +1.0% like for like"
+    assert headlines.against_chain(headline_row(np.nan), headline_row(0.01), scope) is None
+
+
+def test_only_whole_weeks_are_headlines() -> None:
+    """The week named is the last complete one."""
+    frame = pd.DataFrame(
+        {
+            "week_start": pd.to_datetime(["2024-06-17", "2024-06-24"]),
+            "revenue": [7000.0, 3000.0],
+            "complete": [True, False],
+            "change_four_week_average": [0.058, -0.5],
+            "change_last_year": [np.nan, np.nan],
+        }
+    )
+    assert text(headlines.weeks(frame)) == (
+        "The week from 17 Jun took £7,000, +5.8% on its four-week average"
+    )
+    assert headlines.incomplete(frame)
+    assert headlines.weeks(frame.tail(1)) is None
+
+
+def test_last_day_of_period() -> None:
+    """Only days of the period count, from its first day on."""
+    frame = daily(*[100.0] * 40)
+    assert len(headlines.in_period(frame, SCOPE)) == 28
+    assert headlines.in_period(frame, SCOPE)["sold_on"].min().date() == date(2024, 6, 3)
