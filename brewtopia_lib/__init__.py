@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from brewtopia_lib import analyses, changes, charts, headlines, page, scopes, tables
+    from brewtopia_lib.cleaning import clean
     from brewtopia_lib.warehouse import Warehouse
 
 __version__ = "0.1.0"
@@ -21,6 +22,7 @@ __all__ = [
     "analyses",
     "changes",
     "charts",
+    "clean",
     "headlines",
     "open_warehouse",
     "page",
@@ -42,6 +44,8 @@ def open_warehouse(location: str | None = None) -> "Warehouse":
 
 
 def __getattr__(name: str) -> Any:
+    if name == "clean":
+        return import_module(f"{__name__}.cleaning").clean
     if name in __all__:
         return import_module(f"{__name__}.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -4,19 +4,17 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from io import BytesIO
-from itertools import islice
-from typing import Any, BinaryIO
+from typing import Any
 
 import duckdb
 from duckdb import DuckDBPyConnection
 
-from brewtopia_lib.clean import clean_texts, connect, counts, rejected_by_reason
+from brewtopia_lib.cleaning import clean_texts, connect, counts, rejected_by_reason
 from brewtopia_lib.errors import FeedError, LakeError, SourceError
-from brewtopia_lib.feeds import Feed, FileRule, choose_feed, load_feeds
+from brewtopia_lib.feeds import Feed, load_feeds
 from brewtopia_lib.lake import CleanedObject, Lake
 from brewtopia_lib.reading import RawText
-from brewtopia_lib.records import Record, read_records
+from brewtopia_lib.recognition import Recognised, recognise
 from brewtopia_lib.settings import Settings
 from brewtopia_lib.sources import Fetched, RawObject, fetch, list_objects
 from brewtopia_lib.warehouse import load_warehouse
@@ -24,8 +22,6 @@ from brewtopia_lib.warehouse import load_warehouse
 Progress = Callable[[int, int, str], None]
 
 _BATCH_BYTES = 256 << 20
-_HEAD_BYTES = 2 << 10
-_SAMPLE_ROWS = 12
 
 
 @dataclass
@@ -99,12 +95,17 @@ class IngestSummary:
 
 
 @dataclass(frozen=True)
-class _Known:
-    """A raw file ready to be cleaned; feed and text are None where it has no rows."""
-
+class _Ready:
     fetched: Fetched
-    feed: Feed | None
-    text: RawText | None
+    found: Recognised
+
+    @property
+    def feed(self) -> Feed | None:
+        return self.found.feed
+
+    @property
+    def text(self) -> RawText | None:
+        return self.found.text
 
 
 def clean_raw(
@@ -117,7 +118,7 @@ def clean_raw(
     started = time.monotonic()
     summary = CleanSummary()
     feeds = load_feeds(settings.feeds)
-    found = list_objects(settings.raw, uris)
+    found, summary.failures = list_objects(settings.raw, uris)
     lake = Lake(settings.lake)
     with lake.writing() as spill:
         connection = connect(spill, settings.memory_limit)
@@ -189,62 +190,17 @@ def _fresh(
 
 def _recognised(
     fetched_objects: Iterable[Fetched], feeds: Sequence[Feed], summary: CleanSummary
-) -> Iterator[_Known]:
+) -> Iterator[_Ready]:
     for number, fetched in enumerate(fetched_objects, start=1):
         try:
-            yield recognise(fetched, feeds, number)
+            yield _Ready(fetched, recognise(fetched, feeds, number))
         except (FeedError, OSError) as error:
             source = fetched.object.source
             summary.failures.append((source, f"{source}: {error}"))
 
 
-def recognise(fetched: Fetched, feeds: Sequence[Feed], object_no: int) -> _Known:
-    """Find the feed that takes a file, and where its rows begin.
-
-    Raises FeedError where no feed takes it, or more than one.
-    """
-    samples: dict[tuple[str, str, int], list[Record]] = {}
-
-    def sample(rule: FileRule) -> list[Record]:
-        key = (rule.delimiter, rule.quote, rule.skip_lines)
-        if key not in samples:
-            samples[key] = _sample(fetched, rule)
-        return samples[key]
-
-    choice = choose_feed(feeds, fetched.object.name, sample)
-    if choice is None:
-        return _Known(fetched, None, None)
-    branch = choice.feed.branch_of(fetched.object.name)
-    text = RawText(
-        object_no, choice.layout, choice.width, choice.skip_lines, branch, fetched.lines,
-        data=fetched.data, path=None if fetched.data is not None else fetched.object.path,
-    )  # fmt: skip
-    return _Known(fetched, choice.feed, text)
-
-
-def _sample(fetched: Fetched, rule: FileRule) -> list[Record]:
-    """The first rows that can be told apart; the whole file is searched if it must be."""
-    head = fetched.head(_HEAD_BYTES)
-    if len(head) == _HEAD_BYTES:
-        head = head[: head.rfind(b"\n") + 1]
-    rows = _first_rows(BytesIO(head), rule)
-    if rows or fetched.size <= len(head):
-        return rows
-    with fetched.open() as stream:
-        return _first_rows(stream, rule)
-
-
-def _first_rows(stream: BinaryIO, rule: FileRule) -> list[Record]:
-    rows = (
-        row
-        for row in read_records(stream, rule.delimiter, rule.quote)
-        if row.fields is not None and row.line_number > rule.skip_lines
-    )
-    return list(islice(rows, _SAMPLE_ROWS))
-
-
-def _batches(objects: Iterable[_Known]) -> Iterator[list[_Known]]:
-    batch: list[_Known] = []
+def _batches(objects: Iterable[_Ready]) -> Iterator[list[_Ready]]:
+    batch: list[_Ready] = []
     size = 0
     for one in objects:
         batch.append(one)
@@ -257,9 +213,9 @@ def _batches(objects: Iterable[_Known]) -> Iterator[list[_Known]]:
 
 
 def _clean_batch(
-    connection: DuckDBPyConnection, lake: Lake, batch: Sequence[_Known], summary: CleanSummary
+    connection: DuckDBPyConnection, lake: Lake, batch: Sequence[_Ready], summary: CleanSummary
 ) -> None:
-    by_feed: dict[str, list[_Known]] = {}
+    by_feed: dict[str, list[_Ready]] = {}
     for one in batch:
         by_feed.setdefault(one.feed.name if one.feed else "", []).append(one)
     for group in by_feed.values():
@@ -277,7 +233,7 @@ def _clean_batch(
 
 
 def _clean_alone(
-    connection: DuckDBPyConnection, lake: Lake, one: _Known, summary: CleanSummary
+    connection: DuckDBPyConnection, lake: Lake, one: _Ready, summary: CleanSummary
 ) -> None:
     source = one.fetched.object.source
     try:
@@ -290,7 +246,7 @@ def _clean_alone(
 
 
 def _clean_group(
-    connection: DuckDBPyConnection, lake: Lake, group: Sequence[_Known], summary: CleanSummary
+    connection: DuckDBPyConnection, lake: Lake, group: Sequence[_Ready], summary: CleanSummary
 ) -> None:
     feed = group[0].feed
     results: dict[int, tuple[int, int, int, int, Decimal]] = {}

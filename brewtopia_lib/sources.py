@@ -70,16 +70,21 @@ class Fetched:
             return False
 
 
-def list_objects(raw: str, uris: Sequence[str] = ()) -> list[RawObject]:
+def list_objects(
+    raw: str, uris: Sequence[str] = ()
+) -> tuple[list[RawObject], list[tuple[str, str]]]:
     """The till files under some folders, or those named; by default all in the raw folder.
 
     A folder gives its files with a till's suffix, at any depth, hidden ones apart; a file that is
     named is always taken. Each file comes once, in the order of its key.
 
-    Raises SourceError naming what cannot be listed.
+    Returns the files, and what could not be listed as (name, message).
+
+    Raises SourceError where one of `uris` does not exist.
     """
     root = Path(os.path.abspath(raw))
     found: dict[str, RawObject] = {}
+    failures: list[tuple[str, str]] = []
     for uri in uris or (raw,):
         if "://" in uri:
             raise SourceError(
@@ -90,10 +95,10 @@ def list_objects(raw: str, uris: Sequence[str] = ()) -> list[RawObject]:
             raise SourceError(
                 f"{uri} does not exist: name a till file or a folder of them", source=uri
             )
-        for path in _walk(start) if start.is_dir() else (start,):
+        for path in _walk(start, failures) if start.is_dir() else (start,):
             source = str(path.relative_to(root) if path.is_relative_to(root) else path)
             found[source] = RawObject(source, path)
-    return [found[source] for source in sorted(found)]
+    return [found[source] for source in sorted(found)], failures
 
 
 def fetch(raw_object: RawObject) -> Fetched:
@@ -130,13 +135,12 @@ def fetch(raw_object: RawObject) -> Fetched:
         ) from error
 
 
-def _walk(folder: Path) -> Iterator[Path]:
-    def refuse(error: OSError) -> None:
-        raise SourceError(
-            f"{error.filename} cannot be listed: {error.strerror}", source=str(error.filename)
-        ) from error
+def _walk(folder: Path, failures: list[tuple[str, str]]) -> Iterator[Path]:
+    def note(error: OSError) -> None:
+        name = str(error.filename)
+        failures.append((name, f"{name} cannot be listed: {error.strerror}"))
 
-    for parent, folders, files in os.walk(folder, onerror=refuse):
+    for parent, folders, files in os.walk(folder, onerror=note):
         folders[:] = [name for name in folders if not name.startswith(".")]
         for name in files:
             if name.casefold().endswith(TILL_SUFFIXES) and not name.startswith("."):
