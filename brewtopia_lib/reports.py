@@ -35,6 +35,7 @@ from brewtopia_lib.scopes import Scope, find_scope
 from brewtopia_lib.settings import Settings, local_path, project_folder
 from brewtopia_lib.warehouse import Warehouse, open_warehouse
 
+KERNEL = "python3"
 TEMPLATES = str(files("brewtopia_lib") / "templates")
 
 
@@ -213,12 +214,17 @@ def _executed(job: _Job, settings: Settings) -> Any:
         key: value.isoformat() if isinstance(value, date) else value
         for key, value in job.values.items()
     }
-    notebook = parameterize_notebook(load_notebook_node(str(job.definition.notebook)), values)
+    notebook = parameterize_notebook(
+        load_notebook_node(str(job.definition.notebook)),
+        values,
+        kernel_name=KERNEL,
+        language="python",
+    )
     with tempfile.TemporaryDirectory(prefix="brewtopia-") as folder:
         executed = papermill_engines.execute_notebook_with_engine(
             None,
             notebook,
-            kernel_name="python3",
+            kernel_name=KERNEL,
             progress_bar=False,
             kernel_manager_class=_kernels(settings, Path(folder)),
             resources={"metadata": {"path": str(project_folder())}},

@@ -144,7 +144,7 @@ def unlike_chain(mix: pd.DataFrame, chain: pd.DataFrame) -> pd.DataFrame:
         }
     )
     both["share"] = both["share"].fillna(0.0)
-    apart = (both["share"] - both["share_chain"]).abs()
+    apart = (both["share"] - both["share_chain"]).abs().round(9)
     order = apart.sort_values(ascending=False, kind="stable").index
     return both.loc[order].rename_axis("product").reset_index()
 

@@ -3,9 +3,9 @@
 from typing import Any
 
 import pandas as pd
+from test_scopes import SCOPE
 
 from brewtopia_lib.changes import Change, moved_branches, what_changed
-from test_scopes import SCOPE
 
 MOVER = "product revenue revenue_before change_pounds change price_effect volume_effect mix_effect"
 
@@ -44,7 +44,7 @@ def missing(*rows: tuple[str, str, float]) -> pd.DataFrame:
 
 
 def silent(*rows: tuple[str, str, str, int, float, float]) -> pd.DataFrame:
-    columns = "branch product last_sold_on days_silent expected_units weekly_revenue".split()
+    columns = ["branch", "product", "last_sold_on", "days_silent", "expected_units", "weekly_revenue"]
     frame = pd.DataFrame(rows, columns=columns)
     return frame.assign(last_sold_on=pd.to_datetime(frame["last_sold_on"]))
 

@@ -6,9 +6,9 @@ from datetime import date
 import numpy as np
 import pandas as pd
 import pytest
+from test_scopes import SCOPE
 
 from brewtopia_lib import headlines
-from test_scopes import SCOPE
 
 
 def daily(*revenue: float, change: float = np.nan) -> pd.DataFrame:

@@ -1,0 +1,200 @@
+"""The pieces of a page: escaped, complete, and silent about what is not known."""
+
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from test_charts import contrast
+from test_scopes import SCOPE
+
+from brewtopia_lib import charts, page, tables
+from brewtopia_lib.changes import Change
+from brewtopia_lib.headlines import Headline
+
+HEADLINE = Headline("Tea <b>leads</b>", "£5 & more")
+
+
+class Reader(HTMLParser):
+    """The tags and the text of a piece, as a browser would read them."""
+
+    def __init__(self, piece: page.Html) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self.feed(piece.markup)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def headline_row(**known: float) -> pd.DataFrame:
+    columns = (
+        "revenue orders average_basket items change_comparable change_orders_comparable "
+        "change_average_basket_comparable change_items_comparable change_comparable_last_year "
+        "days_traded days_traded_before comparable_days"
+    )
+    return pd.DataFrame([dict.fromkeys(columns.split(), np.nan) | known])
+
+
+@given(st.text())
+def test_text_from_the_data_is_text(name: str) -> None:
+    """Whatever a name holds, no element and no attribute comes of it, anywhere it is shown."""
+    frame = pd.DataFrame({"name": [name], "value": [1.0]})
+    columns = [page.Column("name", "Name"), page.Column("value", "Value", bar=True)]
+    plain = pd.DataFrame({"name": ["Tea"], "value": [1.0]})
+    change = [Change("product", 1.0, name, name)]
+    for hostile, harmless in (
+        (page.table(frame, columns), page.table(plain, columns)),
+        (page.section(Headline(name, name), name), page.section(Headline("Tea", ""), "Tea")),
+        (page.what_changed(change, SCOPE), page.what_changed([Change("product", 1.0, "a")], SCOPE)),
+        (page.facts("Title", [(name, name)]), page.facts("Title", [("a", "b")])),
+    ):
+        assert Reader(hostile).tags == Reader(harmless).tags
+
+
+def test_alternative_text_is_headline_and_numbers() -> None:
+    """A chart's image says in words what it shows, mark-up escaped."""
+    baskets = pd.DataFrame({"items": [1, 2], "order_share": [0.6, 0.4]})
+    piece = page.chart(HEADLINE, "Share of orders", charts.basket_sizes, baskets)
+    images = [attributes for tag, attributes in Reader(piece).tags if tag == "img"]
+    assert [image["alt"] for image in images] == ["Share of orders. Tea <b>leads</b>. £5 & more"]
+    assert not any(tag == "b" for tag, _ in Reader(piece).tags)
+
+
+def test_a_chart_has_a_narrow_variant() -> None:
+    """A full chart carries a narrow drawing for small screens; a half one is always narrow."""
+    baskets = pd.DataFrame({"items": [1, 2], "order_share": [0.6, 0.4]})
+    full = dict(Reader(page.chart(HEADLINE, "", charts.basket_sizes, baskets)).tags)
+    half = dict(Reader(page.chart(HEADLINE, "", charts.basket_sizes, baskets, half=True)).tags)
+    assert full["source"]["media"] == page.NARROW_SCREEN
+    assert full["source"]["width"] == half["img"]["width"] == "340"
+    assert full["img"]["width"] == "820"
+    assert "source" not in half
+
+
+def test_without_a_headline_there_is_nothing() -> None:
+    """What has no headline is left out whole, chart and card."""
+    assert not page.section(None, "Revenue")
+    assert not page.chart(None, "Revenue", charts.basket_sizes, pd.DataFrame())
+    assert not page.side_by_side(page.NOTHING, page.NOTHING)
+
+
+def test_the_four_numbers() -> None:
+    """Revenue, orders, basket and items are shown with their like-for-like changes."""
+    row = headline_row(
+        revenue=141204.4,
+        orders=18230,
+        average_basket=7.744,
+        items=49310,
+        change_comparable=0.031,
+        change_orders_comparable=-0.012,
+        change_average_basket_comparable=0.0,
+        days_traded=84,
+        days_traded_before=84,
+        comparable_days=84,
+    )
+    text = Reader(page.kpis(row, SCOPE)).text
+    for said in ("£141,204", "▲ +3.1% on the 4 weeks before", "▼ −1.2%", "£7.74", "49,310"):
+        assert said in text
+    assert "last year" not in text
+    assert "like for like" not in text
+
+
+def test_what_was_compared_is_said() -> None:
+    """Where some branch-days count on one side only, the page says how many were compared."""
+    row = headline_row(
+        revenue=1,
+        change_comparable=0.1,
+        days_traded=503,
+        days_traded_before=504,
+        comparable_days=502,
+    )
+    text = Reader(page.kpis(row, SCOPE)).text
+    assert "over 502 branch-days with sales in both periods, of 503 in this and 504" in text
+
+
+def test_unknown_numbers_are_not_zero() -> None:
+    """What is not known is a dash, without a change."""
+    text = Reader(page.kpis(headline_row(orders=0, items=0), SCOPE)).text
+    assert text.count("–") == 2
+    assert "%" not in text
+
+
+def test_changes_have_arrow_sign_and_colour() -> None:
+    """A change is told by arrow, sign and class together, and unknown ones not at all."""
+    assert page.change(0.05).markup == '<span class="up">▲ +5.0%</span>'
+    assert page.change(-0.05).markup == '<span class="down">▼ −5.0%</span>'
+    assert page.change(0.0001).markup == '<span class="flat">0.0%</span>'
+    assert not page.change(float("nan"))
+
+
+def test_nothing_stands_out_is_said() -> None:
+    """Where no change is worth telling, the page says so instead of showing nothing."""
+    assert "Nothing stands out" in Reader(page.what_changed([], SCOPE)).text
+
+
+def test_long_tables_are_cut_and_say_so() -> None:
+    """A table shows its limit and how many rows it leaves out."""
+    frame = pd.DataFrame({"name": [f"Row {number}" for number in range(12)]})
+    piece = page.table(frame, [page.Column("name", "Name")], limit=10)
+    assert piece.markup.count("<tr>") == 11
+    assert "and 2 more" in piece.markup
+
+
+def test_columns_without_a_single_value_are_left_out() -> None:
+    """A league without comparable history has no column of changes."""
+    league = pd.DataFrame(
+        {
+            "branch": ["Leeds"],
+            "revenue": [100.0],
+            "average_basket": [5.0],
+            "days_traded": [2],
+            "change": [np.nan],
+        }
+    )
+    assert "Change" not in tables.league(league).markup
+    assert "Change" in tables.league(league.assign(change=0.1)).markup
+    assert "£50" in tables.league(league).markup
+
+
+def test_flavours_are_added_up() -> None:
+    """Flavours sum over products and sizes; plain products have none."""
+    mix = pd.DataFrame(
+        {
+            "product": ["Latte", "Latte", "Mocha", "Tea"],
+            "flavour": ["Hazelnut", "Vanilla", "Hazelnut", None],
+            "units": [10, 5, 5, 100],
+            "revenue": [30.0, 15.0, 15.0, 100.0],
+        }
+    )
+    flavours = tables.by_flavour(mix)
+    assert flavours["flavour"].tolist() == ["Hazelnut", "Vanilla"]
+    assert flavours["unit_share"].tolist() == [0.75, 0.25]
+
+
+def test_a_branch_is_unlike_the_chain_by_share_of_units() -> None:
+    """Products are ranked by how far their share is from the chain's; unsold ones have none."""
+    columns = ["product", "units", "revenue"]
+    here = pd.DataFrame([("Tea", 90, 180.0), ("Latte", 10, 30.0)], columns=columns)
+    chain = pd.DataFrame(
+        [("Tea", 50, 100.0), ("Latte", 30, 90.0), ("Scone", 20, 40.0)], columns=columns
+    )
+    unlike = tables.unlike_chain(here, chain)
+    assert unlike["product"].tolist() == ["Tea", "Latte", "Scone"]
+    assert unlike["share"].tolist() == pytest.approx([0.9, 0.1, 0.0])
+    assert "£2.00" in tables.against_chain(unlike).markup
+
+
+def test_colours_of_the_page_have_contrast() -> None:
+    """Every colour of text meets WCAG AA on cards and on the page."""
+    variables = dict(re.findall(r"--(\w+): (#\w{6})", page.style().markup))
+    for name in ("ink", "muted", "coffee", "up", "down"):
+        for ground in ("card", "paper"):
+            assert contrast(variables[name], variables[ground]) >= 4.5, (name, ground)

@@ -1,0 +1,377 @@
+"""Reports: checked before they run, made whole or not at all, and pure."""
+
+import contextlib
+import json
+import re
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from report_project import (
+    DOLLARS,
+    SCRIPT,
+    SQL_BRANCH_KEPT,
+    Reported,
+    copy_reports,
+    settings_of,
+)
+
+from brewtopia_lib import reports
+from brewtopia_lib.errors import ParameterError, ReportError
+from brewtopia_lib.ingest import ingest
+from brewtopia_lib.reports import run_report, slugs
+from brewtopia_lib.sample import write_sample
+
+ALL_PAGES = ("company_trends", "data_quality", "leeds", "drop-table-orders")
+
+
+@pytest.fixture
+def inside(reported: Reported) -> Iterator[Reported]:
+    """The reported project as the working directory; tests write to folders of their own."""
+    with contextlib.chdir(reported.folder):
+        yield reported
+
+
+def elsewhere(reported: Reported, folder: Path) -> Any:
+    """The same settings, with reports written to another folder."""
+    return reported.settings.model_copy(update={"reports": str(folder)})
+
+
+class Page(HTMLParser):
+    """What a browser makes of a page: its elements and its text without styles."""
+
+    def __init__(self, markup: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self.feed(markup)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def add_report(folder: Path, name: str, *cells: str, for_each: bool = True) -> None:
+    """A report of the given code cells, the first of them its parameters."""
+    found = [
+        {
+            "cell_type": "code",
+            "execution_count": None,
+            "id": f"cell-{place}",
+            "metadata": {"tags": ["parameters"]} if not place else {},
+            "outputs": [],
+            "source": source,
+        }
+        for place, source in enumerate(cells)
+    ]
+    notebook = {"cells": found, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
+    (folder / f"{name}.ipynb").write_text(json.dumps(notebook))
+    each = 'for_each = "branch"\n' if for_each else ""
+    (folder / "reports" / f"{name}.toml").write_text(
+        f'title = "{name}"\nnotebook = "{name}.ipynb"\n{each}'
+    )
+
+
+@pytest.fixture
+def no_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Running any notebook is an error."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("a notebook was started")
+
+    monkeypatch.setattr(reports, "_executed", refuse)
+
+
+# --- the pages
+
+
+@pytest.mark.parametrize("name", ALL_PAGES)
+def test_pages_load_nothing(reported: Reported, name: str) -> None:
+    """A page names nothing on the network, runs no script, and is below a megabyte."""
+    markup = reported.text(name)
+    assert len(markup.encode()) < 1_000_000
+    for tag, attributes in Page(markup).elements:
+        assert tag not in {"script", "link", "iframe", "object"}
+        for key in ("src", "srcset", "href"):
+            value = attributes.get(key) or "data:"
+            assert value.startswith(("data:image/svg+xml;base64,", "data:image/png;", "#", "data:"))
+        assert not any(key.startswith("on") for key in attributes)
+    assert not re.search(r"url\(|@import", markup)
+
+
+@pytest.mark.parametrize("name", ALL_PAGES)
+def test_pages_say_what_they_are(reported: Reported, name: str) -> None:
+    """A page has a language, a title, a viewport, one main heading and says when data were loaded."""
+    page = Page(reported.text(name))
+    elements = page.elements
+    assert ("html", {"lang": "en-GB"}) in elements
+    assert sum(tag == "title" for tag, _ in elements) == 1
+    assert sum(tag == "h1" for tag, _ in elements) == 1
+    assert any(attributes.get("name") == "viewport" for _, attributes in elements)
+    assert "Data loaded" in page.text
+    assert all(attributes.get("alt") for tag, attributes in elements if tag == "img")
+    assert "import brewtopia_lib" not in page.text
+
+
+def test_the_company_page_has_every_part(reported: Reported) -> None:
+    """The company page goes from the period over the changes to where the numbers come from."""
+    text = Page(reported.text("company_trends")).text
+    parts = [
+        "4 weeks to Sun 30 June 2024 · against the 4 weeks before · 4 branches",
+        "Average basket",
+        "What changed, and what it is worth",
+        "Revenue averaged",
+        "The week from",
+        "leads with",
+        "is the busiest hour",
+        "of orders hold one or two items",
+        "Products together earned",
+        "of what comes in sizes",
+        "of orders, ",
+        "Where the numbers come from",
+    ]
+    places = [text.index(part) for part in parts]
+    assert places == sorted(places)
+
+
+def test_names_from_the_data_are_shown_as_they_are(reported: Reported) -> None:
+    """A product that is a script and a branch that is SQL are words on the page, no more."""
+    company = Page(reported.text("company_trends")).text
+    assert SQL_BRANCH_KEPT in company
+    branch = Page(reported.text("drop-table-orders"))
+    assert SCRIPT in branch.text
+    assert any(SCRIPT in (attributes.get("alt") or "") for _, attributes in branch.elements)
+    assert DOLLARS.replace("$$ ", "") not in branch.text
+    assert DOLLARS in branch.text
+
+
+def test_a_branch_page_holds_it_against_the_chain(reported: Reported) -> None:
+    """A branch's page has its rank, its change beside the chain's, and what it sells unlike it."""
+    text = Page(reported.text("leeds")).text
+    assert re.search(r"Leeds is \d\w\w of 4 by revenue and \d\w\w by change", text)
+    assert "chain ▲" in text or "chain ▼" in text
+    assert "Share of units and average price by product, against the chain" in text
+
+
+def test_the_executed_notebook_lies_beside_the_page(reported: Reported) -> None:
+    """Beside each page is its notebook as it ran, with the parameters but without time or place."""
+    notebook = reported.page("leeds").with_suffix(".ipynb").read_text(encoding="utf-8")
+    assert 'branch = \\"Leeds\\"' in notebook
+    assert str(reported.folder) not in notebook
+    assert "start_time" not in notebook
+    assert not any("error" in cell.get("outputs", []) for cell in json.loads(notebook)["cells"])
+
+
+def test_the_index_lists_every_page(reported: Reported) -> None:
+    """The index links each page by a relative address that exists, under its title."""
+    folder = Path(reported.settings.reports)
+    index = Page((folder / "index.html").read_text(encoding="utf-8"))
+    links = [str(attributes["href"]) for tag, attributes in index.elements if tag == "a"]
+    assert len(links) == len(ALL_PAGES)
+    assert all((folder / link).is_file() for link in links)
+    assert SQL_BRANCH_KEPT in index.text
+
+
+def test_nothing_else_is_left_behind(reported: Reported) -> None:
+    """Only pages, notebooks and the index are in the folder: no temporary file, nothing hidden."""
+    folder = Path(reported.settings.reports)
+    names = {path.name for path in folder.rglob("*") if path.is_file()}
+    assert {Path(name).suffix for name in names} == {".html", ".ipynb"}
+    assert not any(name.startswith(".") for name in names)
+
+
+def test_same_warehouse_same_parameters_same_page(inside: Reported, tmp_path: Path) -> None:
+    """A second run gives the same page and the same notebook, byte for byte."""
+    (again,) = run_report(elsewhere(inside, tmp_path), "branch_trends", branches=["Leeds"])
+    assert again.page
+    for suffix in (".html", ".ipynb"):
+        first, second = inside.page("leeds").with_suffix(suffix), again.page.with_suffix(suffix)
+        assert first.read_bytes() == second.read_bytes()
+
+
+def test_short_history_is_admitted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With ten days of sales the page says so and compares nothing."""
+    monkeypatch.chdir(tmp_path)
+    copy_reports(tmp_path)
+    settings = settings_of(tmp_path)
+    write_sample(tmp_path / "raw", branches=1, days=10)
+    ingest(settings)
+    (run,) = run_report(settings, "company_trends")
+    assert run.page, run.error
+    text = Page(run.page.read_text(encoding="utf-8")).text
+    assert "10 days is too short to compare 4 weeks with the 4 weeks before" in text
+    assert "on the 4 weeks before" not in text
+    assert "Products that moved most" not in text
+
+
+def test_real_data(real_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The real files give an exact company page that admits their short history."""
+    monkeypatch.chdir(tmp_path)
+    copy_reports(tmp_path)
+    settings = settings_of(tmp_path)
+    ingest(settings, [str(real_data / "branches")])
+    (run,) = run_report(settings, "company_trends")
+    assert run.page, run.error
+    text = Page(run.page.read_text(encoding="utf-8")).text
+    assert "£281,119.40" in text
+    assert "46,001" in text
+    assert "16 days is too short" in text
+    assert "9 of 18 branches have sales on less than half of the 16 days" in text
+
+
+# --- what is refused before anything runs
+
+
+@pytest.mark.usefixtures("no_kernel")
+@pytest.mark.parametrize(
+    ("name", "asked", "says"),
+    [
+        ("company_trend", {}, "there is company_trends"),
+        ("company_trends", {"branches": ["Leeds"]}, "takes no branch"),
+        ("company_trends", {"all_branches": True}, "takes no branch"),
+        ("company_trends", {"weeks": 0}, "1 to 104"),
+        ("company_trends", {"weeks": 200}, "1 to 104"),
+        ("company_trends", {"parameters": {"until": "1 June"}}, "2024-06-30"),
+        ("company_trends", {"parameters": {"until": "2031-01-01"}}, "outside the data"),
+        ("company_trends", {"parameters": {"week": "1"}}, "did you mean weeks"),
+        ("data_quality", {"weeks": 4}, "takes top"),
+        ("branch_trends", {}, "--all-branches"),
+        ("branch_trends", {"branches": ["Leeds", "leds"]}, "did you mean Leeds"),
+        ("branch_trends", {"parameters": {"branch": "leds"}}, "did you mean Leeds"),
+    ],
+)
+def test_refused_before_a_kernel_starts(
+    inside: Reported, name: str, asked: dict[str, Any], says: str
+) -> None:
+    """What cannot be reported is refused as wrong usage, saying what can, and nothing is run."""
+    with pytest.raises(ParameterError) as refused:
+        run_report(inside.settings, name, **asked)
+    assert says in str(refused.value)
+    assert refused.value.exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ("title = ", "cannot be read"),
+        ('title = "T"', "lacks notebook"),
+        ('title = "T"\nnotebook = "x"\ncolour = "red"', "colour = 'red' is not understood"),
+        ('title = "T"\nnotebook = "x"\nfor_each = "product"', 'can only be "branch"'),
+    ],
+)
+def test_a_definition_that_is_wrong_is_named(project: Path, content: str, says: str) -> None:
+    """A definition that cannot be understood is an error that names the file and the line's key."""
+    (project / "reports").mkdir()
+    (project / "reports" / "odd.toml").write_text(content)
+    with pytest.raises(ReportError, match=r"odd\.toml") as refused:
+        run_report(settings_of(project), "odd")
+    assert says in str(refused.value)
+
+
+# --- what fails while it runs
+
+PARAMETERS = "branch: str = 'Leeds'"
+
+
+@pytest.fixture
+def failing(inside: Reported) -> Iterator[Reported]:
+    """A report that fails for one branch and is fine for the others."""
+    add_report(
+        inside.folder,
+        "picky",
+        PARAMETERS,
+        "import os\nprint(branch, os.environ['BREWTOPIA_WAREHOUSE'])",
+        "assert branch != 'Harrogate', f'not \\x1b[31mfor\\n {branch}'",
+    )
+    yield inside
+    (inside.folder / "reports" / "picky.toml").unlink()
+
+
+def test_a_notebook_that_fails_fails_alone(failing: Reported, tmp_path: Path) -> None:
+    """One failing branch leaves the others done; its error names the cell in one line."""
+    told: list[tuple[int, int]] = []
+    runs = run_report(
+        elsewhere(failing, tmp_path),
+        "picky",
+        all_branches=True,
+        workers=2,
+        progress=lambda done, total, _: told.append((done, total)),
+    )
+    states = {run.branch: run.state for run in runs}
+    assert states == {
+        SQL_BRANCH_KEPT: "done",
+        "Bristol": "done",
+        "Harrogate": "failed",
+        "Leeds": "done",
+    }
+    failed = next(run for run in runs if run.state == "failed")
+    assert failed.error == "cell 4: AssertionError: not for Harrogate"
+    assert failed.page is None
+    assert told == [(1, 4), (2, 4), (3, 4), (4, 4)]
+    assert not (tmp_path / "picky" / "harrogate.html").exists()
+    assert (tmp_path / "picky" / "harrogate.failed.ipynb").exists()
+    assert "harrogate" not in (tmp_path / "index.html").read_text(encoding="utf-8")
+
+
+def test_the_kernel_reads_the_given_warehouse(failing: Reported, tmp_path: Path) -> None:
+    """A notebook works on the warehouse of the settings, whatever the environment says."""
+    (run,) = run_report(elsewhere(failing, tmp_path), "picky", branches=["Leeds"])
+    assert run.page
+    assert f"Leeds {failing.settings.warehouse}" in run.page.read_text(encoding="utf-8")
+
+
+def test_a_failure_keeps_the_page_of_before(
+    failing: Reported, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When a page cannot be rendered, the one of before stays whole, and nothing half-written."""
+    settings = elsewhere(failing, tmp_path)
+    (run,) = run_report(settings, "picky", branches=["Leeds"])
+    assert run.page
+    before = run.page.read_bytes()
+
+    def full(*_: object) -> str:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(reports, "_render", full)
+    (run,) = run_report(settings, "picky", branches=["Leeds"])
+    assert run.state == "failed"
+    assert "No space left on device" in str(run.error)
+    page = tmp_path / "picky" / "leeds.html"
+    assert page.read_bytes() == before
+    assert sorted(path.name for path in page.parent.iterdir()) == ["leeds.html", "leeds.ipynb"]
+
+
+def test_a_kernel_that_dies_fails_alone(inside: Reported, tmp_path: Path) -> None:
+    """A notebook that kills its kernel is a failed run with a clear word, not a crash."""
+    add_report(inside.folder, "deadly", "weeks: int = 4", "import os\nos._exit(1)", for_each=False)
+    (run,) = run_report(elsewhere(inside, tmp_path), "deadly")
+    (inside.folder / "reports" / "deadly.toml").unlink()
+    assert run.state == "failed"
+    assert "DeadKernelError" in str(run.error)
+    assert "\n" not in str(run.error)
+
+
+# --- file names
+
+
+@given(st.lists(st.text(max_size=80), unique=True, max_size=30))
+def test_no_two_names_share_a_file(names: list[str]) -> None:
+    """Any set of names gets file names that are safe, apart, and independent of their order."""
+    found = slugs(names)
+    assert len(set(found.values())) == len(names)
+    assert all(re.fullmatch(r"[a-z0-9][a-z0-9-]{0,75}", slug) for slug in found.values())
+    assert slugs(reversed(names)) == found
+
+
+def test_plain_names_stay_readable() -> None:
+    """A plain name is its own file name; twins are told apart."""
+    assert slugs(["St. Albans", "Leeds"]) == {"St. Albans": "st-albans", "Leeds": "leeds"}
+    twins = slugs(["St Albans", "St. Albans"])
+    assert all(slug.startswith("st-albans-") for slug in twins.values())
+    assert slugs(["../../etc/passwd"]) == {"../../etc/passwd": "etc-passwd"}
