@@ -580,6 +580,18 @@ def test_larger_sizes_are_a_mix_effect():
     assert (row["volume_effect"], row["price_effect"]) == (0, 0)
 
 
+def test_new_and_gone_products_are_volume():
+    """A product that came or went has moved by volume alone."""
+    rows = tea("Leeds", range(7)) + [("Leeds", age, "Cake", "Large", 1, 300) for age in (7, 13)]
+    rows += [("Leeds", age, "Coffee", None, 1, 100) for age in range(14)]
+    frame = analyses.movers(Warehouse().fill(simple_lines(rows)), until=LAST_DAY, weeks=1)
+    moved = frame.set_index("product")[["change_pounds", "volume_effect", "change"]]
+    assert moved.loc["Tea", ["change_pounds", "volume_effect"]].tolist() == [14, 14]
+    assert moved.loc["Cake"].tolist() == [-6, -6, -1]
+    assert pd.isna(moved.loc["Tea", "change"])
+    assert not frame[["price_effect", "mix_effect"]].any(axis=None)
+
+
 def test_weekday_hours(case):
     """An hour's average is over every branch-day that traded on that weekday."""
     orders = case.window(case.orders)
