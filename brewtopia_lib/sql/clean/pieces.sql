@@ -1,7 +1,10 @@
 -- One row per distinct items text (basket_texts), and per piece of it between separators.
-create or replace temp table basket_texts as
-select row_number() over () as basket_no, text
-from (select distinct items as text from raw);
+create or replace temp table distinct_texts as
+select distinct items as text from raw;
+
+-- numbered by its place in the table, which a window function would count on one core
+create or replace temp view basket_texts as
+select rowid as basket_no, text from distinct_texts;
 
 create or replace temp table basket_pieces as
 with split as (
