@@ -31,14 +31,16 @@ branch_days as (
         sum(units) as items,
         cast(sum(total) as decimal(18, 2)) as revenue
     from orders
-    where sold_on <= cast(:until as date)
+    where sold_on > cast(:until as date) - 364 - 7 * greatest(26, 2 * cast(:weeks as integer))
+        and sold_on <= cast(:until as date)
         and (cast(:branch as varchar) is null or branch = cast(:branch as varchar))
     group by branch, sold_on
 ),
 
 history as (
     select branch, min(sold_on) as first_day
-    from branch_days
+    from orders
+    where cast(:branch as varchar) is null or branch = cast(:branch as varchar)
     group by branch
 ),
 
