@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import textwrap
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
@@ -46,11 +47,11 @@ def brewtopia(capsys: pytest.CaptureFixture[str]) -> Brewtopia:
 
 @pytest.fixture(scope="module")
 def chain(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project folder with two branches' sample files, ingested."""
+    """A project folder with three branches' sample files, ingested."""
     folder = tmp_path_factory.mktemp("chain")
     (folder / ".env").touch()
     for arguments in (
-        ["sample", "data/raw", "--branches=2", "--days=10", "--truth=truth.json"],
+        ["sample", "data/raw", "--branches=3", "--days=10", "--truth=truth.json"],
         ["ingest"],
     ):
         subprocess.run(
@@ -363,6 +364,15 @@ def test_quality_names_only_files_with_faults(brewtopia: Brewtopia, in_chain: Pa
     assert out.startswith(f"0 of {truth['files']} files have faults")
     assert ".csv" not in out
     assert len(json.loads(brewtopia("quality", "--json").out)["files"]) == truth["files"]
+
+
+def test_the_readme_s_python_runs(in_chain: Path) -> None:
+    """The Python shown in the README runs as it stands on sample data."""
+    readme = (Path(__file__).parent.parent / "README.md").read_text()
+    shown = readme.partition("```python\n")[2].partition("```")[0]
+    names: dict[str, Any] = {}
+    exec(textwrap.dedent(shown), names)
+    assert len(names["league"]) == 3
 
 
 # --- reports
