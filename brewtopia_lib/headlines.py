@@ -250,8 +250,8 @@ def top_products(top: pd.DataFrame) -> Headline | None:
 
 
 def movers(moved_products: pd.DataFrame, scope: Scope) -> Headline | None:
-    """What the changes of all products add up to, by price, volume and mix."""
-    if moved_products.empty:
+    """What the changes of all products add up to; None where not one of them moved."""
+    if not moved_products["change_pounds"].any():
         return None
     columns = ["change_pounds", "price_effect", "volume_effect", "mix_effect"]
     total, price, volume, mix = (

@@ -135,6 +135,7 @@ def test_movers_add_up() -> None:
     )
     assert "mix −£5" in said.numbers
     assert headlines.movers(moved.iloc[:0], SCOPE) is None
+    assert headlines.movers(moved.assign(change_pounds=0.0), SCOPE) is None
 
 
 def test_missing_things_are_summed() -> None:

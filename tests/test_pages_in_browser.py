@@ -1,0 +1,192 @@
+"""The pages as a reader sees them, in Chromium, wide and on a telephone."""
+
+import base64
+import io
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from report_project import SCRIPT, Reported
+
+PAGES = ("company_trends", "data_quality", "leeds", "drop-table-orders", "index")
+WIDTHS = {"wide": 1000, "phone": 390}
+QUIET = ["--no-sandbox", "--disable-quic", "--disable-background-networking", "--disable-gpu"]
+SMALLEST_PIXELS = 11
+
+IMAGES = """() => [...document.images].map(image => ({
+    source: image.currentSrc, loaded: image.naturalWidth, alt: image.alt,
+    width: image.getBoundingClientRect().width }))"""
+TEXT_SIZES = """() => {
+    const sizes = [];
+    const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+    while (walker.nextNode()) {
+        const parent = walker.currentNode.parentElement;
+        if (walker.currentNode.data.trim() && parent.offsetParent)
+            sizes.push(parseFloat(getComputedStyle(parent).fontSize));
+    }
+    return sizes; }"""
+
+
+@dataclass
+class Seen:
+    """What a browser saw of one page."""
+
+    width: int
+    scroll_width: int
+    images: list[dict[str, Any]]
+    text_sizes: list[float]
+    text: str
+    screenshot: bytes
+    complaints: list[str] = field(default_factory=list)
+    requests: list[str] = field(default_factory=list)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """Chromium; skipped where it is absent, unless BREWTOPIA_REQUIRE_BROWSER says it must be."""
+    path = shutil.which("chromium") or shutil.which("chromium-browser")
+    if path is None:
+        why = "Chromium is not installed: the pages are not looked at"
+        if os.environ.get("BREWTOPIA_REQUIRE_BROWSER") == "1":
+            pytest.fail(why)
+        pytest.skip(why)
+    sync_api = pytest.importorskip("playwright.sync_api")
+    with sync_api.sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=path, args=QUIET)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(scope="module")
+def seen(browser: Any, reported: Reported) -> dict[tuple[str, str], Seen]:
+    """Every page at every width, looked at once."""
+    return {
+        (name, width): look(browser, address(reported, name), WIDTHS[width])
+        for name in PAGES
+        for width in WIDTHS
+    }
+
+
+def address(reported: Reported, name: str) -> Path:
+    return (
+        Path(reported.settings.reports) / "index.html" if name == "index" else reported.page(name)
+    )
+
+
+def look(browser: Any, path: Path, width: int) -> Seen:
+    """Open a page and note all it shows and all it does."""
+    page = browser.new_page(viewport={"width": width, "height": 900})
+    complaints: list[str] = []
+    requests: list[str] = []
+    page.on("console", lambda message: complaints.append(message.text))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("dialog", lambda dialog: (complaints.append("a script ran"), dialog.dismiss()))
+    page.on("request", lambda request: requests.append(request.url))
+    page.goto(path.as_uri(), wait_until="load")
+    found = Seen(
+        width,
+        page.evaluate("document.documentElement.scrollWidth"),
+        page.evaluate(IMAGES),
+        page.evaluate(TEXT_SIZES),
+        page.inner_text("main"),
+        page.screenshot(full_page=True),
+        complaints,
+        [url for url in requests if not url.startswith("data:") and url != path.as_uri()],
+    )
+    page.close()
+    return found
+
+
+every_look = pytest.mark.parametrize(
+    "look_at", [(n, w) for n in PAGES for w in WIDTHS], ids="-".join
+)
+Looks = dict[tuple[str, str], Seen]
+
+
+@every_look
+def test_nothing_is_loaded_and_nothing_complains(seen: Looks, look_at: tuple[str, str]) -> None:
+    """A page asks for nothing but itself, runs no script and writes nothing to the console."""
+    assert seen[look_at].requests == []
+    assert seen[look_at].complaints == []
+
+
+@every_look
+def test_nothing_scrolls_sideways(seen: Looks, look_at: tuple[str, str]) -> None:
+    """A page is never wider than the screen, a telephone's included."""
+    assert seen[look_at].scroll_width <= seen[look_at].width
+
+
+@every_look
+def test_every_image_is_shown(seen: Looks, look_at: tuple[str, str]) -> None:
+    """Every chart is drawn and says in words what it shows."""
+    images = seen[look_at].images
+    assert len(images) >= {"company_trends": 9, "leeds": 10, "drop-table-orders": 7}.get(
+        look_at[0], 0
+    )
+    for image in images:
+        assert image["loaded"] > 0
+        assert image["width"] > 250
+        assert image["alt"]
+
+
+@every_look
+def test_text_can_be_read(seen: Looks, look_at: tuple[str, str]) -> None:
+    """No text, in charts or beside them, is shown below 11 pixels."""
+    found = seen[look_at]
+    assert min(found.text_sizes) >= SMALLEST_PIXELS
+    for image in found.images:
+        drawing = base64.b64decode(image["source"].partition("base64,")[2]).decode()
+        box = re.search(r'viewBox="0 0 ([\d.]+)', drawing)
+        sizes = re.findall(r"font(?:-size)?:[^;\"]*?([\d.]+)px", drawing)
+        assert box
+        assert sizes
+        assert min(map(float, sizes)) * image["width"] / float(box[1]) >= SMALLEST_PIXELS
+
+
+@every_look
+def test_something_is_to_be_seen(seen: Looks, look_at: tuple[str, str]) -> None:
+    """A screenshot is no blank sheet: it has ink, and paper, and more than a few colours."""
+    picture = np.asarray(Image.open(io.BytesIO(seen[look_at].screenshot)).convert("RGB"))
+    colours = np.unique(picture.astype(np.uint32) @ np.array([1 << 16, 1 << 8, 1], np.uint32))
+    assert len(colours) > 20
+    assert colours.min() < 0x303030
+    assert colours.max() == 0xFFFFFF
+
+
+def test_narrow_screens_get_narrow_charts(seen: Looks) -> None:
+    """A telephone is given the narrow drawings, a wide screen the wide ones."""
+    for name, width, expected in (("wide", 820, 5), ("phone", 820, 0)):
+        images = seen["company_trends", name].images
+        boxes = [base64.b64decode(i["source"].partition("base64,")[2]).decode() for i in images]
+        assert sum(f'viewBox="0 0 {width} ' in drawing for drawing in boxes) == expected
+
+
+def test_hostile_names_are_words(seen: Looks) -> None:
+    """A product called like a script is there to be read, and was not run."""
+    look_at = seen["drop-table-orders", "phone"]
+    assert SCRIPT in look_at.text
+    assert "a script ran" not in look_at.complaints
+
+
+def test_it_prints(browser: Any, reported: Reported) -> None:
+    """On paper the page keeps its wide charts and starts no card it cannot finish."""
+    page = browser.new_page(viewport={"width": 700, "height": 1000})
+    page.emulate_media(media="print")
+    page.goto(reported.page("company_trends").as_uri())
+    kept = page.evaluate(
+        "[...document.querySelectorAll('.card, section')]"
+        ".every(one => getComputedStyle(one).breakInside === 'avoid')"
+    )
+    wide = page.evaluate(
+        "[...document.images].some(one => one.currentSrc && one.naturalWidth > 700)"
+    )
+    assert kept
+    assert wide
+    page.close()
