@@ -6,7 +6,7 @@
 create or replace temp table filled as
 with rows as (
     select
-        rowid as row_no, object_no, coalesce(line_number, rowid) as place, line_number, row_hash,
+        raw.rowid as row_no, object_no, coalesce(line_number, raw.rowid) as place, line_number, row_hash,
         order_texts.text is not null as is_head,
         "order", sold_at, branch, payment, total,
         product, size, flavour, unit_price, quantity, line_total
