@@ -25,7 +25,7 @@ from duckdb import DuckDBPyConnection
 
 from brewtopia_lib.errors import SourceError
 from brewtopia_lib.feeds import Feed, load_feeds
-from brewtopia_lib.items import Item, make_item, parse_item, split_items
+from brewtopia_lib.items import Item, item_parts, make_item, parse_item, split_items
 from brewtopia_lib.reading import RawText, append, fill, read_raw
 from brewtopia_lib.recognition import Recognised, recognise, recognise_frame
 from brewtopia_lib.settings import load_settings
@@ -145,11 +145,10 @@ def clean_texts(connection: DuckDBPyConnection, feed: Feed, texts: Sequence[RawT
 
 
 def _parse_values(connection: DuckDBPyConnection, feed: Feed) -> None:
-    blank = ("", *feed.null)
     fill(
         connection, "branches", "text varchar, branch varchar",
         [
-            (text, None if text.strip() in blank else parse_branch(text, feed.values.branch))
+            (text, None if feed.is_null(text) else parse_branch(text, feed.values.branch))
             for text in _distinct(connection, "branch")
         ],
     )  # fmt: skip
@@ -169,8 +168,8 @@ def _parse_values(connection: DuckDBPyConnection, feed: Feed) -> None:
     if feed.per_line:
         texts = _distinct(connection, "order")
         fill(
-            connection, "order_texts", "text varchar",
-            [(text,) for text in texts if text.strip() not in blank],
+            connection, "order_texts", 'text varchar, "order" varchar',
+            [(text, text.strip()) for text in texts if not feed.is_null(text)],
         )  # fmt: skip
 
 
@@ -178,7 +177,7 @@ def _parse_baskets(connection: DuckDBPyConnection, feed: Feed) -> None:
     """Fill items (each distinct piece of text) and joined_lines (texts that need joining)."""
     assert feed.items is not None
     connection.execute("set variable separator = ?", [feed.items.separator])
-    connection.execute("set variable nulls = ?", [["", *feed.null]])
+    connection.execute("set variable nulls = ?", [list(feed.nulls)])
     connection.execute(_sql("pieces"))
     pieces = connection.execute("select distinct text from basket_pieces").fetchall()
     items = [(text, parse_item(text, feed)) for (text,) in pieces]
@@ -223,10 +222,10 @@ def _parse_line_items(connection: DuckDBPyConnection, feed: Feed) -> None:
 def _line_item(texts: dict[str, str], feed: Feed) -> Item:
     texts["price"] = texts.pop("unit_price")
     if feed.item_pattern is not None:
-        match = feed.item_pattern.fullmatch(texts["product"].strip())
-        if match is None:
+        parts = item_parts(texts["product"], feed)
+        if parts is None:
             return Item(problem="bad_items")
-        texts |= {name: text for name, text in match.groupdict().items() if text}
+        texts |= parts
     return make_item(feed, texts)
 
 

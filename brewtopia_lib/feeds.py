@@ -6,17 +6,28 @@ A feed is an allow-list: a column it does not name is never read past the parser
 import hashlib
 import re
 import tomllib
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from functools import cached_property
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from brewtopia_lib.errors import FeedError
+from brewtopia_lib.headers import folded_header, looks_like_header, shown_header
 from brewtopia_lib.records import Record
 from brewtopia_lib.values import parse_branch
 
@@ -27,27 +38,33 @@ ROLES = (
     "unit_price", "quantity", "line_total", "order", "total", "payment",
 )  # fmt: skip
 
-_OPTIONAL_ROLES = frozenset({"payment", "size", "flavour", "quantity", "total"})
+_DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 
-# Words a header is allowed to show in an error: anything else in a first line may be personal data.
-_HEADER_WORDS = frozenset(
-    [
-        "amount", "at", "basket", "branch", "card", "cash", "cost", "count", "currency",
-        "customer", "date", "datetime", "day", "description", "discount", "drink", "flavor",
-        "flavour", "full", "gross", "hour", "id", "item", "items", "line", "location",
-        "method", "name", "net", "no", "number", "order", "ordered", "orders", "paid",
-        "payment", "pounds", "price", "product", "qty", "quantity", "receipt", "row", "sale",
-        "sales", "shop", "site", "size", "sku", "sold", "store", "sum", "tax", "tender",
-        "till", "time", "timestamp", "total", "transaction", "type", "unit", "units", "value",
-        "vat", "when",
-    ]
-)  # fmt: skip
+_TIME_LETTERS = frozenset("aAbBdfHIjmMpSyY%")
+
+# What pydantic says in words of its own.
+_PLAINLY = {
+    "extra_forbidden": "is nothing that a feed has",
+    "missing": "is missing",
+    "string_pattern_mismatch": "may hold small letters, digits, - and _ only",
+}
+
+_OPTIONAL_ROLES = frozenset({"payment", "size", "flavour", "quantity", "total"})
 
 
 def _one_or_many(value: Any) -> Any:
     return (value,) if isinstance(value, str) else value
 
 
+def _is_pattern(text: str) -> str:
+    try:
+        re.compile(text)
+    except re.error as error:
+        raise ValueError(f"is no pattern: {error}") from None
+    return text
+
+
+Pattern = Annotated[str, AfterValidator(_is_pattern)]
 Names = Annotated[tuple[str, ...], BeforeValidator(_one_or_many)]
 ColumnRef = Annotated[int, Field(strict=True, ge=1)] | Names
 
@@ -65,6 +82,12 @@ class FileRule(_Table):
     quote: str = Field(default='"', max_length=1)
     skip_lines: int = Field(default=0, ge=0)
 
+    @model_validator(mode="after")
+    def _distinct(self) -> Self:
+        if self.delimiter == self.quote or {self.delimiter, self.quote} & {"\n", "\r", "\0"}:
+            raise ValueError("delimiter and quote must be two different marks, not line ends")
+        return self
+
 
 class TimestampRule(_Table):
     """Formats in strptime's letters; with date and time apart, "date time"."""
@@ -78,11 +101,26 @@ class TimestampRule(_Table):
         "%Y-%m-%dT%H:%M",
     )
 
+    @field_validator("formats")
+    @classmethod
+    def _readable(cls, formats: tuple[str, ...]) -> tuple[str, ...]:
+        for one in formats:
+            letters = re.findall(r"%-?(.)?", one)
+            if strange := [letter for letter in letters if letter not in _TIME_LETTERS]:
+                raise ValueError(f"has %{strange[0]} in {one!r}, which no time is read with")
+            found = set(letters)
+            has_day = found & {"Y", "y"} and (
+                found & {"m", "b", "B"} and "d" in found or "j" in found
+            )
+            if not has_day or ("I" in found) != ("p" in found):
+                raise ValueError(f"needs a year, a month and a day in {one!r}, and %p beside %I")
+        return formats
+
 
 class MoneyRule(_Table):
     """How an amount in pounds is spelled."""
 
-    decimal_mark: str = Field(default=".", pattern=r"^[.,]$")
+    decimal_mark: Literal[".", ","] = "."
     currency: Names = ("£", "GBP")
 
 
@@ -90,14 +128,14 @@ class BranchRule(_Table):
     """Where the branch stands when no column has it."""
 
     constant: str | None = None
-    file_name: str | None = None
+    file_name: Pattern | None = None
 
 
 class ItemsRule(_Table):
     """The item grammar: what separates items, and a pattern with named groups for one item."""
 
-    separator: str | None = None
-    pattern: str
+    separator: str | None = Field(default=None, min_length=1)
+    pattern: Pattern
 
 
 class Values(_Table):
@@ -152,6 +190,8 @@ class Feed(_Table):
                 "the branch comes from exactly one place: a column, [branch] constant, "
                 "or [branch] file_name"
             )
+        if self.branch.constant and parse_branch(self.branch.constant) is None:
+            raise ValueError("[branch] constant is no name of a branch")
         if ("items" in roles) == ("product" in roles):
             raise ValueError("[columns] needs either items (one row per order) or product")
         if "items" in roles and self.items is None:
@@ -207,6 +247,14 @@ class Feed(_Table):
         """Changes whenever the declaration does, so that files are cleaned again."""
         return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:16]
 
+    @cached_property
+    def nulls(self) -> frozenset[str]:
+        return frozenset({"", *(token.strip().casefold() for token in self.null)})
+
+    def is_null(self, text: str) -> bool:
+        """Whether a text says that there is no value."""
+        return text.strip().casefold() in self.nulls
+
     def takes_name(self, file_name: str) -> bool:
         return fnmatch(file_name.casefold(), self.file.name.casefold())
 
@@ -216,7 +264,7 @@ class Feed(_Table):
         Raises FeedError where the file's name should say it and does not.
         """
         if self.branch.constant is not None:
-            return self.branch.constant
+            return parse_branch(self.branch.constant, self.values.branch)
         if self.branch.file_name is None:
             return None
         match = re.search(self.branch.file_name, file_name)
@@ -224,7 +272,7 @@ class Feed(_Table):
         if branch is None:
             raise FeedError(
                 f"feed {self.name} takes the branch from the file's name, "
-                f"which does not match {self.branch.file_name!r}: rename the file"
+                f"which does not match {self.branch.file_name!r}: rename the file, or see {GUIDE}"
             )
         return branch
 
@@ -235,36 +283,30 @@ class Feed(_Table):
             sample: the first rows of the file that are not blank, at least one.
         """
         if self.width:
-            widths = [len(row) for row in sample]
-            if max(set(widths), key=widths.count) != self.width or looks_like_header(sample[0]):
+            widths = Counter(len(row) for row in sample)
+            if widths[self.width] < max(widths.values()) or looks_like_header(sample[0]):
                 return None
             return {role: ref - 1 for role, ref in self.columns.items() if isinstance(ref, int)}
-        header = [_folded(cell) for cell in sample[0]]
+        places = self._places(sample[0])
+        is_whole = len(set(places.values())) == len(places) and not self.lacks(sample[0])
+        return places if is_whole else None
+
+    def lacks(self, header: Sequence[str]) -> list[str]:
+        """The roles that this feed must have and a header has no column for."""
+        return sorted(set(self.columns) - _OPTIONAL_ROLES - set(self._places(header)))
+
+    def _places(self, header: Sequence[str]) -> dict[str, int]:
+        cells = [folded_header(cell) for cell in header]
         places: dict[str, int] = {}
         for role, names in self.columns.items():
-            assert not isinstance(names, int)
-            found = [header.index(_folded(name)) for name in names if _folded(name) in header]
-            if found:
-                places[role] = found[0]
-            elif role not in _OPTIONAL_ROLES:
-                return None
-        return places if len(set(places.values())) == len(places) else None
-
-
-def looks_like_header(cells: Iterable[str]) -> bool:
-    """Whether a first row holds names of columns: every cell words, no cell a digit."""
-    cells = list(cells)
-    return all(cell.strip() and not re.search(r"\d", cell) for cell in cells) and any(
-        words and words <= _HEADER_WORDS for words in (_words(cell) for cell in cells)
-    )
-
-
-def shown_header(cells: Sequence[str]) -> str:
-    """A first row as an error may show it: only words that headers use, never data."""
-    if not looks_like_header(cells):
-        return f"{len(cells)} columns and no header"
-    shown = [cell.strip() if _words(cell) <= _HEADER_WORDS else "…" for cell in cells]
-    return f"the header {', '.join(shown)}"
+            if isinstance(names, tuple):
+                found = [
+                    cells.index(folded_header(name))
+                    for name in names
+                    if folded_header(name) in cells
+                ]
+                places |= {role: found[0]} if found else {}
+        return places
 
 
 @dataclass(frozen=True)
@@ -299,21 +341,28 @@ def choose_feed(
         FeedError: no feed takes the file, or two do and neither says that it comes before.
     """
     taking: list[Choice] = []
-    seen: list[Sequence[str]] = []
+    near: list[tuple[int, str]] = []
+    has_rows = False
     for feed in feeds:
         rows = sample(feed.file)
         cells = [row.fields or () for row in rows]
         if not cells:
             continue
-        seen.append(cells[0])
-        layout = feed.layout(cells) if feed.takes_name(file_name) else None
-        if layout is not None:
+        has_rows = True
+        layout = feed.layout(cells)
+        lacks = feed.lacks(cells[0])
+        if layout is None and 0 < len(lacks) <= len(feed.columns) // 2:
+            near.append((len(lacks), f"feed {feed.name} finds no column for {', '.join(lacks)}"))
+        elif layout is not None and not feed.takes_name(file_name):
+            near.append((0, f"feed {feed.name} would, but for its [file] name {feed.file.name!r}"))
+        elif layout is not None:
             taking.append(Choice(feed, layout, rows))
-    if not seen:
+    if not has_rows:
         return None
     if not taking:
+        hint = f" ({min(near)[1]})" if near else ""
         raise FeedError(
-            f"no feed takes this file: it has {shown_header(max(seen, key=len))}; "
+            f"no feed takes this file: it has {_shown(sample)}{hint}; "
             f"{GUIDE} shows how to add a till"
         )
     beaten = {name for choice in taking for name in choice.feed.before}
@@ -335,8 +384,14 @@ def load_feeds(folder: Path | None = None) -> tuple[Feed, ...]:
     feeds = _read_all((entry.name, entry.read_text("utf-8")) for entry in built_in.iterdir())
     if folder is not None:
         if not folder.is_dir():
-            raise FeedError(f"BREWTOPIA_FEEDS names {folder}, which is not a folder")
+            raise FeedError(f"BREWTOPIA_FEEDS names {folder}, which is not a folder; see {GUIDE}")
         feeds |= _read_all((str(path), _text(path)) for path in sorted(folder.glob("*.toml")))
+    for feed in feeds.values():
+        if unknown := set(feed.before) - set(feeds):
+            raise FeedError(
+                f"feed {feed.name}: before names {_listed(unknown)}, which is none of the feeds "
+                f"{_listed(feeds)}; see {GUIDE}"
+            )
     return tuple(feeds[name] for name in sorted(feeds))
 
 
@@ -346,15 +401,15 @@ def parse_feed(text: str, name: str) -> Feed:
         return Feed.model_validate(tomllib.loads(text))
     except tomllib.TOMLDecodeError as error:
         raise FeedError(f"feed {name} is not TOML: {error}; see {GUIDE}") from None
-    except re.error as error:
-        raise FeedError(f"feed {name}: a pattern is wrong: {error}; see {GUIDE}") from None
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        place = ".".join(str(part) for part in first["loc"])
-        what = first["msg"].removeprefix("Value error, ")
-        raise FeedError(
-            f"feed {name}: {place + ': ' if place else ''}{what}; see {GUIDE}"
-        ) from None
+        table, key = ([*first["loc"], "", ""])[:2]
+        words = re.sub(r"^(Value error,|Input|String|Value) ", "", first["msg"])
+        what = _PLAINLY.get(first["type"], words)
+        if table == "columns" and key:
+            what = "must be a column's number, from 1, or its header in quotes"
+        place = " ".join(str(part) for part in ((f"[{table}]" if key else table), key) if part)
+        raise FeedError(f"feed {name}: {place}{' ' if place else ''}{what}; see {GUIDE}") from None
 
 
 def _read_all(files: Iterable[tuple[str, str]]) -> dict[str, Feed]:
@@ -364,24 +419,32 @@ def _read_all(files: Iterable[tuple[str, str]]) -> dict[str, Feed]:
             continue
         feed = parse_feed(text, name)
         if feed.name in feeds:
-            raise FeedError(f"feed {name}: the name {feed.name!r} is taken by another feed here")
+            raise FeedError(
+                f"feed {name}: the name {feed.name!r} is taken by another feed here; see {GUIDE}"
+            )
         feeds[feed.name] = feed
     return feeds
 
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise FeedError(f"feed {path} cannot be read: {error}") from None
+        return path.read_text("utf-8-sig")
+    except OSError as error:
+        raise FeedError(f"feed {path} cannot be read: {error.strerror}; see {GUIDE}") from None
+    except UnicodeDecodeError:
+        raise FeedError(f"feed {path} is not UTF-8 text: save it as such; see {GUIDE}") from None
 
 
-def _folded(cell: str) -> str:
-    return " ".join(re.split(r"[\s_]+", cell.strip().casefold()))
-
-
-def _words(cell: str) -> frozenset[str]:
-    return frozenset(w for w in re.split(r"[\s_/()£-]+", cell.strip().casefold()) if w)
+def _shown(sample: Callable[[FileRule], Sequence[Record]]) -> str:
+    """What an error tells of a file's first row, cut by the mark that gives most columns."""
+    firsts = {
+        name: rows[0].fields or ()
+        for mark, name in _DELIMITERS.items()
+        if (rows := sample(FileRule(delimiter=mark)))
+    }
+    name = max(firsts, key=lambda name: len(firsts[name]))
+    shown = shown_header(firsts[name])
+    return shown if name == "commas" else f"{shown}, with {name} between the columns"
 
 
 def _listed(names: Iterable[str]) -> str:

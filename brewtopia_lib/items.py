@@ -5,10 +5,18 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from brewtopia_lib.feeds import Feed
-from brewtopia_lib.values import LONG_NUMBER, parse_pence, parse_quantity
+from brewtopia_lib.values import (
+    LONG_NUMBER,
+    MAX_NAME_LENGTH,
+    MAX_PENCE,
+    parse_pence,
+    parse_quantity,
+)
 
 _MAX_PIECES = 400
 _MAX_JOINED_PIECES = 12
+# No item is as long, and patterns may take time that grows with its square.
+_MAX_ITEM_LENGTH = 500
 
 
 class Item(NamedTuple):
@@ -25,12 +33,16 @@ class Item(NamedTuple):
 
 def parse_item(text: str, feed: Feed) -> Item:
     """One item by the feed's grammar; `problem` says what keeps it from being one."""
+    parts = item_parts(text, feed)
+    return Item(problem="bad_items") if parts is None else make_item(feed, parts)
+
+
+def item_parts(text: str, feed: Feed) -> dict[str, str] | None:
+    """The named groups of the feed's item pattern; None where the text is no such item."""
     assert feed.item_pattern is not None
-    match = feed.item_pattern.fullmatch(text.strip())
-    if match is None:
-        return Item(problem="bad_items")
-    groups = {name: value for name, value in match.groupdict().items() if value is not None}
-    return make_item(feed, groups)
+    text = text.strip()
+    match = feed.item_pattern.fullmatch(text) if len(text) <= _MAX_ITEM_LENGTH else None
+    return match and {name: part for name, part in match.groupdict().items() if part}
 
 
 def make_item(feed: Feed, parts: Mapping[str, str]) -> Item:
@@ -40,7 +52,8 @@ def make_item(feed: Feed, parts: Mapping[str, str]) -> Item:
         return Item(problem="no_items")
     size = _named(parts.get("size"), feed.values.size, feed)
     flavour = _named(parts.get("flavour"), feed.values.flavour, feed)
-    if any(name and LONG_NUMBER.search(name) for name in (product, size, flavour)):
+    names = [name for name in (product, size, flavour) if name]
+    if any(len(name) > MAX_NAME_LENGTH or LONG_NUMBER.search(name) for name in names):
         return Item(problem="bad_items")
     quantity = parse_quantity(parts.get("quantity", ""))
     if quantity is None:
@@ -51,7 +64,7 @@ def make_item(feed: Feed, parts: Mapping[str, str]) -> Item:
         unit_pence = round(Decimal(line_pence) / quantity)
     elif line_pence is None and not parts.get("line_total", "").strip() and unit_pence is not None:
         line_pence = unit_pence * quantity
-    if unit_pence is None or line_pence is None:
+    if unit_pence is None or line_pence is None or abs(line_pence) > MAX_PENCE:
         return Item(problem="bad_price")
     return Item(product, size, flavour, quantity, unit_pence, line_pence)
 
@@ -60,13 +73,13 @@ def split_items(text: str, feed: Feed) -> list[Item] | None:
     """The items of one order where its text does not fall apart at the separators alone.
 
     Neighbouring pieces are joined again as far as needed (a comma in a product's name, a grammar
-    whose fields and items are parted by the same mark), shortest items first; None where anything
-    is left over.
+    whose fields and items are parted by the same mark), shortest items first, and what is blank
+    between two separators is left out if it must be; None where anything else is left over.
     """
     assert feed.items is not None
     separator = feed.items.separator or ""
     for mark in dict.fromkeys((separator, separator.strip())):
-        pieces = [piece for piece in text.split(mark) if piece.strip()] if mark else []
+        pieces = text.split(mark) if mark else []
         if len(pieces) <= _MAX_PIECES:
             items = _joined(pieces, mark, 0, feed, set())
             if items:
@@ -88,12 +101,12 @@ def _joined(
             if rest is not None:
                 return [item, *rest]
     dead.add(start)
-    return None
+    return None if pieces[start].strip() else _joined(pieces, mark, start + 1, feed, dead)
 
 
 def _named(text: str | None, aliases: Mapping[str, str], feed: Feed) -> str | None:
     name = (text or "").strip()
-    return None if not name or name in feed.null else aliases.get(name, name)
+    return None if feed.is_null(name) else aliases.get(name, name)
 
 
 def _pence(text: str | None, feed: Feed) -> int | None:

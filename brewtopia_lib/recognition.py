@@ -76,7 +76,7 @@ def recognise_frame(frame: pd.DataFrame, feeds: Sequence[Feed]) -> Recognised:
             "the frame's columns have names that no feed knows; if they are the file's first row, "
             "read it again with header=None"
         )
-    branch = choice.feed.branch.constant
+    branch = choice.feed.branch_of(_FRAME)
     text = RawText(1, choice.layout, len(header), 0, branch, records=records)
     return Recognised(_FRAME, choice.feed, text)
 

@@ -1,11 +1,15 @@
 """One text → one value: amounts, quantities, branch names, payments."""
 
 import re
+import unicodedata
 from collections.abc import Mapping
 from functools import lru_cache
 
 # An order or a price beyond this is no café's: digits of something else have slipped in.
 MAX_PENCE = 100_000_00
+
+MAX_QUANTITY = 10_000
+MAX_NAME_LENGTH = 120
 
 LONG_NUMBER = re.compile(r"(?:\d[ \-.]?){9,}")
 """Digits enough for a card: no name of a branch or product has them."""
@@ -63,17 +67,22 @@ def parse_branch(text: str, aliases: Mapping[str, str] | None = None) -> str | N
     A pure function of the letters, whichever spelling came first: words start with a capital,
     small words between them do not, and codes of up to two letters or with digits are capitals.
     """
-    folded = " ".join(text.casefold().replace("_", " ").split())
-    if not folded or LONG_NUMBER.search(folded):
+    folded = _folded(text)
+    if not folded or len(folded) > MAX_NAME_LENGTH or LONG_NUMBER.search(folded):
         return None
     for spelling, name in (aliases or {}).items():
-        if " ".join(spelling.casefold().replace("_", " ").split()) == folded:
+        if _folded(spelling) == folded:
             return name
     parts = re.split(r"([ \-/(]+)", folded)
     return "".join(
         _cased(part, first=index == 0) if index % 2 == 0 else part
         for index, part in enumerate(parts)
     )
+
+
+def _folded(text: str) -> str:
+    composed = unicodedata.normalize("NFC", text)
+    return " ".join(composed.casefold().replace("_", " ").split())
 
 
 def _cased(word: str, *, first: bool) -> str:
@@ -100,4 +109,4 @@ def parse_quantity(text: str) -> int | None:
     match = re.fullmatch(r"(-?[0-9]{1,6})(?:[.,]0+)?", text)
     if not text:
         return 1
-    return int(match[1]) if match and int(match[1]) != 0 else None
+    return int(match[1]) if match and 0 < abs(int(match[1])) <= MAX_QUANTITY else None

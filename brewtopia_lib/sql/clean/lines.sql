@@ -8,7 +8,7 @@ with rows as (
     select
         raw.rowid as row_no, object_no, coalesce(line_number, raw.rowid) as place, line_number, row_hash,
         order_texts.text is not null as is_head,
-        "order", sold_at, branch, payment, total,
+        order_texts."order", sold_at, branch, payment, total,
         product, size, flavour, unit_price, quantity, line_total
     from raw
     left join order_texts on raw."order" = order_texts.text

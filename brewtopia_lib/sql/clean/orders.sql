@@ -2,8 +2,12 @@
 -- Reads raw, object and the value tables; every distinct text has been parsed once before.
 
 create or replace temp table parsed as
-with joined_baskets as (
-    select distinct basket_no from joined_lines
+with doubtful_baskets as (
+    -- what holds together only where an item's name takes in a separator: the total must agree
+    select distinct basket_no
+    from joined_lines
+    join items using (item_no)
+    where contains(concat_ws(' ', size, product, flavour), trim(getvariable('separator')))
 ),
 joined as (
     select
@@ -22,7 +26,7 @@ joined as (
         case
             when basket_sums.basket_no is null then coalesce(basket_problems.problem, 'no_items')
         end as problem,
-        joined_baskets.basket_no is not null as is_joined
+        doubtful_baskets.basket_no is not null as is_doubtful
     from raw
     join object using (object_no)
     left join branches on raw.branch = branches.text
@@ -31,17 +35,17 @@ joined as (
     left join basket_texts on raw.items = basket_texts.text
     left join basket_sums on basket_texts.basket_no = basket_sums.basket_no
     left join basket_problems on basket_texts.basket_no = basket_problems.basket_no
-    left join joined_baskets on basket_texts.basket_no = joined_baskets.basket_no
+    left join doubtful_baskets on basket_texts.basket_no = doubtful_baskets.basket_no
 )
 select
-    * exclude (lines_total, is_absent, digest, problem, is_joined),
+    * exclude (lines_total, is_absent, digest, problem, is_doubtful),
     coalesce(till_total, lines_total) as total,
     coalesce(till_total = lines_total, is_absent) as total_matches,
     case
         when sold_at is null then 'bad_timestamp'
         when branch is null then 'no_branch'
         when problem is not null then problem
-        when is_joined and till_total <> lines_total then 'bad_items'
+        when is_doubtful and till_total <> lines_total then 'bad_items'
     end as reason,
     md5_number(concat_ws(
         chr(31), epoch_ms(sold_at), till_total, payment, digest, branch

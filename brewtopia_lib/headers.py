@@ -1,0 +1,42 @@
+"""The first row of a file: whether it holds names of columns, and what of it may be shown."""
+
+import re
+from collections.abc import Sequence
+
+# Words a header is allowed to show in an error: anything else in a first line may be personal data.
+_HEADER_WORDS = frozenset(
+    [
+        "amount", "at", "basket", "branch", "card", "cash", "cost", "count", "currency",
+        "customer", "date", "datetime", "day", "description", "discount", "drink", "flavor",
+        "flavour", "full", "gbp", "gross", "hour", "id", "item", "items", "line", "location",
+        "method", "name", "net", "no", "number", "order", "ordered", "orders", "paid",
+        "payment", "pounds", "price", "product", "qty", "quantity", "receipt", "row", "sale",
+        "sales", "shop", "site", "size", "sku", "sold", "store", "sum", "tax", "tender",
+        "till", "time", "timestamp", "total", "transaction", "type", "unit", "units", "value",
+        "vat", "when",
+    ]
+)  # fmt: skip
+
+
+def looks_like_header(cells: Sequence[str]) -> bool:
+    """Whether a first row holds names of columns: every cell words, no cell a digit."""
+    return all(cell.strip() and not re.search(r"\d", cell) for cell in cells) and any(
+        _is_header_word(cell) for cell in cells
+    )
+
+
+def shown_header(cells: Sequence[str]) -> str:
+    """A first row as an error may show it: only words that headers use, never data."""
+    if not looks_like_header(cells) or sum(map(_is_header_word, cells)) < 2:
+        return f"{len(cells)} columns and no header that is known"
+    return f"the header {', '.join(c.strip() if _is_header_word(c) else '…' for c in cells)}"
+
+
+def folded_header(cell: str) -> str:
+    """A column's name as it is compared: without regard to case, spaces and underscores."""
+    return " ".join(re.split(r"[\s_]+", cell.strip().casefold()))
+
+
+def _is_header_word(cell: str) -> bool:
+    words = {word for word in re.split(r"[\s_/()£-]+", cell.strip().casefold()) if word}
+    return bool(words) and words <= _HEADER_WORDS
