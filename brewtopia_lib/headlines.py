@@ -28,6 +28,8 @@ LEVEL = 0.01
 """A change below this fraction is called level."""
 PAIR_LIFT = 1.2
 """Pairs bought together less often than this times chance are not spoken of."""
+PAIR_DEVIATIONS = 4
+"""Nor are those less far above chance than this: the top of several hundred pairs is lucky."""
 
 
 @dataclass(frozen=True)
@@ -318,20 +320,29 @@ def baskets(sizes_of_orders: pd.DataFrame) -> Headline | None:
     )
 
 
-def pairs(together: pd.DataFrame) -> Headline | None:
-    """The pair of products bought together more often than chance would have it."""
-    rows = records(together)
-    if not rows:
+def often_together(pairs_found: pd.DataFrame) -> pd.DataFrame:
+    """The pairs bought together clearly more often than by chance, most above it first."""
+    expected = pairs_found["orders_together"] / pairs_found["lift"]
+    deviations = (pairs_found["orders_together"] - expected) / expected**0.5
+    return pairs_found[(pairs_found["lift"] >= PAIR_LIFT) & (deviations >= PAIR_DEVIATIONS)]
+
+
+def pairs(pairs_found: pd.DataFrame) -> Headline | None:
+    """The pair of products bought together most above chance, where there is one."""
+    if pairs_found.empty:
         return None
-    top = _best(rows, "lift")
+    rows = records(often_together(pairs_found))
+    if not rows:
+        return Headline(
+            "No pair is bought together much more often than by chance",
+            f"{plural(len(pairs_found), 'frequent pair')} looked at.",
+        )
+    top = rows[0]
     a, b, lift = top["product_a"], top["product_b"], float(top["lift"])
-    numbers = f"{count(top['orders_together'])} orders hold both {a} and {b}."
-    if lift < PAIR_LIFT:
-        return Headline("No pair is bought together much more often than by chance", numbers)
     return Headline(
         f"{percent(top['attach_rate'], digits=0)} of orders with {a} also hold {b}, "
         f"{lift:.1f} times what chance would give",
-        numbers,
+        f"{count(top['orders_together'])} orders hold both {a} and {b}.",
     )
 
 

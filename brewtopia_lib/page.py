@@ -1,6 +1,7 @@
 """The pieces of a report page as HTML; pure, and everything from the data is escaped."""
 
 import base64
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -51,8 +52,8 @@ NOTHING = Html("")
 
 
 def safe(plain: str) -> str:
-    """Text from the data as HTML; no line breaks between a minus and its pound sign."""
-    return escape(printable(plain)).replace("\N{MINUS SIGN}£", "\N{MINUS SIGN}&#8288;£")
+    """Text from the data as HTML; no line breaks between a sign and its pound."""
+    return re.sub("(?<=[+\N{MINUS SIGN}])£", "&#8288;£", escape(printable(plain)))
 
 
 @cache

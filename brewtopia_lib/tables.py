@@ -5,7 +5,7 @@ from typing import Any
 import pandas as pd
 
 from brewtopia_lib.formats import count, full_day, percent, pounds, weekday_and_day
-from brewtopia_lib.headlines import PAIR_LIFT, tender
+from brewtopia_lib.headlines import often_together, tender
 from brewtopia_lib.page import Column, Html, change, table
 from brewtopia_lib.scopes import Scope
 
@@ -94,7 +94,7 @@ def flavours(frame: pd.DataFrame, limit: int = 8) -> Html:
 
 def pairs(together: pd.DataFrame, limit: int = 6) -> Html:
     """Products bought together clearly more often than by chance."""
-    often = together[together["lift"] >= PAIR_LIFT]
+    often = often_together(together)
     named = often.assign(pair=often["product_a"] + " with " + often["product_b"])
     columns = [
         _left("pair", "Pair"),

@@ -100,21 +100,26 @@ def test_uneven_branches_are_pointed_out() -> None:
 
 
 @pytest.mark.parametrize(
-    ("lift", "says"),
-    [(2.0, "40% of orders with Scone also hold Tea, 2.0 times"), (1.1, "No pair is bought")],
+    ("orders", "lift", "says"),
+    [
+        (120, 2.0, "40% of orders with Scone also hold Tea, 2.0 times"),
+        (120, 1.1, "No pair is bought"),
+        (30, 1.5, "No pair is bought"),
+    ],
 )
-def test_a_pair_is_named_only_when_it_beats_chance(lift: float, says: str) -> None:
-    """A pair as frequent as chance would have it is not called a finding."""
+def test_a_pair_is_named_only_when_it_beats_chance(orders: int, lift: float, says: str) -> None:
+    """A pair as frequent as chance, or luck among many pairs, would have it is no finding."""
     frame = pd.DataFrame(
         {
             "product_a": ["Scone"],
             "product_b": ["Tea"],
-            "orders_together": [120],
+            "orders_together": [orders],
             "attach_rate": [0.4],
             "lift": [lift],
         }
     )
     assert text(headlines.pairs(frame)).startswith(says)
+    assert headlines.pairs(frame.iloc[:0]) is None
 
 
 def test_movers_add_up() -> None:

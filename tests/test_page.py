@@ -59,6 +59,11 @@ def test_text_from_the_data_is_text(name: str) -> None:
         assert Reader(hostile).tags == Reader(harmless).tags
 
 
+def test_a_sign_stays_with_its_pound() -> None:
+    """No line breaks between a sign and the pound sign that follows it."""
+    assert page.safe("−£5 & +£6") == "−&#8288;£5 &amp; +&#8288;£6"
+
+
 def test_alternative_text_is_headline_and_numbers() -> None:
     """A chart's image says in words what it shows, mark-up escaped."""
     baskets = pd.DataFrame({"items": [1, 2], "order_share": [0.6, 0.4]})
