@@ -1,8 +1,10 @@
 """Raw → lake → warehouse: only what is new or changed, one bad file never stops the others."""
 
+import hashlib
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -12,7 +14,7 @@ from duckdb import DuckDBPyConnection
 from brewtopia_lib.cleaning import clean_texts, connect, counts, rejected_by_reason
 from brewtopia_lib.errors import FeedError, LakeError, SourceError
 from brewtopia_lib.feeds import Feed, load_feeds
-from brewtopia_lib.lake import CleanedObject, Lake
+from brewtopia_lib.lake import CleanedObject, CurrentVersion, Lake
 from brewtopia_lib.reading import RawText
 from brewtopia_lib.recognition import Recognised, recognise
 from brewtopia_lib.settings import Settings
@@ -22,6 +24,7 @@ from brewtopia_lib.warehouse import load_warehouse
 Progress = Callable[[int, int, str], None]
 
 _BATCH_BYTES = 256 << 20
+_TICK = timedelta(microseconds=1)
 
 
 @dataclass
@@ -98,6 +101,7 @@ class IngestSummary:
 class _Ready:
     fetched: Fetched
     found: Recognised
+    feeds_digest: str
 
     @property
     def feed(self) -> Feed | None:
@@ -123,9 +127,7 @@ def clean_raw(
     with lake.writing() as spill:
         connection = connect(spill, settings.memory_limit)
         known = lake.current_versions(connection)
-        digests = {feed.name: feed.digest for feed in feeds}
-        fresh = _fresh(found, known, digests, summary, progress)
-        for batch in _batches(_recognised(fresh, feeds, summary)):
+        for batch in _batches(_fresh(found, known, feeds, summary, progress)):
             _clean_batch(connection, lake, batch, summary)
     summary.seconds = time.monotonic() - started
     return summary
@@ -166,37 +168,39 @@ def ingest(
 
 def _fresh(
     found: Sequence[RawObject],
-    known: dict[str, tuple[str, str, str]],
-    digests: dict[str, str],
+    known: Mapping[str, CurrentVersion],
+    feeds: Sequence[Feed],
     summary: CleanSummary,
     progress: Progress | None,
-) -> Iterator[Fetched]:
-    for done, raw_object in enumerate(found):
+) -> Iterator[_Ready]:
+    """The files that are new or changed, or that another feed takes now."""
+    digest = hashlib.sha256("".join(sorted(f.digest for f in feeds)).encode()).hexdigest()[:16]
+    for number, raw_object in enumerate(found, start=1):
         if progress is not None:
-            progress(done, len(found), raw_object.name)
+            progress(number - 1, len(found), raw_object.name)
+        source = raw_object.source
         try:
             fetched = fetch(raw_object)
+            before = known.get(source)
+            is_same = before is not None and before.version == fetched.version
+            if before and is_same and before.feeds_digest == digest:
+                summary.objects_skipped += 1
+                continue
+            ready = _Ready(fetched, recognise(fetched, feeds, number), digest)
         except SourceError as error:
-            summary.failures.append((raw_object.source, str(error)))
+            summary.failures.append((source, str(error)))
             continue
-        version, feed, digest = known.get(raw_object.source, ("", "", ""))
-        if version == fetched.version and digests.get(feed, "") == digest:
+        except (FeedError, OSError) as error:
+            summary.failures.append((source, f"{source}: {error}"))
+            continue
+        if before and is_same and before.feed_digest == (ready.feed.digest if ready.feed else None):
             summary.objects_skipped += 1
-        else:
-            yield fetched
+            continue
+        if before and fetched.as_of <= before.as_of:  # the clock was set back
+            ready = replace(ready, fetched=replace(fetched, as_of=before.as_of + _TICK))
+        yield ready
     if progress is not None:
         progress(len(found), len(found), "")
-
-
-def _recognised(
-    fetched_objects: Iterable[Fetched], feeds: Sequence[Feed], summary: CleanSummary
-) -> Iterator[_Ready]:
-    for number, fetched in enumerate(fetched_objects, start=1):
-        try:
-            yield _Ready(fetched, recognise(fetched, feeds, number))
-        except (FeedError, OSError) as error:
-            source = fetched.object.source
-            summary.failures.append((source, f"{source}: {error}"))
 
 
 def _batches(objects: Iterable[_Ready]) -> Iterator[list[_Ready]]:
@@ -266,7 +270,7 @@ def _clean_group(
         cleaned.append(
             CleanedObject(
                 object_no, one.fetched.object.source, one.fetched.version, one.fetched.as_of,
-                feed.name if feed else None, feed.digest if feed else None,
+                feed.name if feed else None, feed.digest if feed else None, one.feeds_digest,
                 rows, orders, lines, rejected, revenue,
             )
         )  # fmt: skip

@@ -27,7 +27,7 @@ _TABLES = ("orders", "lines", "items", "rejects", "objects")
 
 _OBJECT_COLUMNS = (
     "batch varchar, object_no integer, source varchar, version varchar, as_of timestamp,"
-    " feed varchar, feed_digest varchar, rows bigint, orders bigint, lines bigint,"
+    " feed varchar, feed_digest varchar, feeds_digest varchar, rows bigint, orders bigint, lines bigint,"
     " rejected bigint, revenue decimal(14, 2), cleaned_at timestamp"
 )
 _EMPTY = {
@@ -44,6 +44,16 @@ _EMPTY = {
 
 
 @dataclass(frozen=True)
+class CurrentVersion:
+    """What a source held last, as of when, the feed that took it, and all feeds there were."""
+
+    version: str
+    as_of: datetime
+    feed_digest: str | None
+    feeds_digest: str
+
+
+@dataclass(frozen=True)
 class CleanedObject:
     """What one raw object version came to; rows = orders (or lines) + rejected."""
 
@@ -53,6 +63,7 @@ class CleanedObject:
     as_of: datetime
     feed: str | None
     feed_digest: str | None
+    feeds_digest: str
     rows: int
     orders: int
     lines: int
@@ -92,14 +103,13 @@ class Lake:
         finally:
             os.close(lock)
 
-    def current_versions(self, connection: DuckDBPyConnection) -> dict[str, tuple[str, str, str]]:
-        """source → (version, feed, digest of the feed) of what its source held last."""
+    def current_versions(self, connection: DuckDBPyConnection) -> dict[str, CurrentVersion]:
+        """source → what it held last."""
         self.attach(connection)
         rows = connection.execute(
-            "select source, version, coalesce(feed, ''), coalesce(feed_digest, '')"
-            " from lake_current"
+            "select source, version, as_of, feed_digest, feeds_digest from lake_current"
         ).fetchall()
-        return {source: (version, feed, digest) for source, version, feed, digest in rows}
+        return {source: CurrentVersion(*row) for source, *row in rows}
 
     def attach(self, connection: DuckDBPyConnection) -> None:
         """Make views over the lake's committed batches: lake_orders, lake_lines, lake_items,
@@ -137,7 +147,7 @@ class Lake:
             [
                 (
                     batch, one.object_no, one.source, one.version, one.as_of, one.feed,
-                    one.feed_digest, one.rows, one.orders, one.lines, one.rejected, one.revenue,
+                    one.feed_digest, one.feeds_digest, one.rows, one.orders, one.lines, one.rejected, one.revenue,
                     now,
                 )
                 for one in objects
