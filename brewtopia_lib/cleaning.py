@@ -131,6 +131,7 @@ def clean_texts(connection: DuckDBPyConnection, feed: Feed, texts: Sequence[RawT
     row_length).
     """
     read_raw(connection, feed, texts)
+    connection.execute(_sql("date_order"))
     connection.execute("set variable per_line = ?", [feed.per_line])
     _parse_values(connection, feed)
     if feed.per_line:

@@ -101,6 +101,12 @@ class TimestampRule(_Table):
         "%Y-%m-%dT%H:%M",
     )
 
+    @property
+    def swapped_formats(self) -> tuple[str, ...]:
+        """The formats with day and month the other way round, where they stand side by side."""
+        swapped = (re.sub(r"(%-?[dm])([^%]*)(%-?[dm])", r"\3\2\1", one) for one in self.formats)
+        return tuple(one for one in swapped if one not in self.formats and not one.startswith("%Y"))
+
     @field_validator("formats")
     @classmethod
     def _readable(cls, formats: tuple[str, ...]) -> tuple[str, ...]:

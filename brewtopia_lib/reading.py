@@ -71,9 +71,11 @@ def read_raw(connection: DuckDBPyConnection, feed: Feed, texts: Sequence[RawText
         f'"{role}" {"timestamp" if role == "sold_at" else "varchar"}' for role in roles
     )
     connection.execute("set variable timestamp_formats = ?", [list(feed.timestamp.formats)])
+    connection.execute("set variable swapped_formats = ?", [list(feed.timestamp.swapped_formats)])
     fill(
         connection, "raw",
-        f"object_no integer, line_number bigint, row_hash ubigint, {columns}", [],
+        "object_no integer, line_number bigint, row_hash ubigint, swapped_at timestamp,"
+        f" {columns}", [],
     )  # fmt: skip
     fill(
         connection, "broken",
@@ -137,6 +139,7 @@ class _Reader:
         query = (
             f"insert into raw select {first.object_no if alone else 'object_no'}, null,"
             f" hash({self.salt}, {', '.join(names)}),"
+            f" {self._swapped(_time_text(first.layout))},"
             f" {', '.join(_role_text(role, first.layout) for role in self.roles)}"
             " from read_csv(?, auto_detect = false, header = false, columns = ?, delim = ?,"
             " quote = ?, escape = ?, skip = ?, ignore_errors = true, null_padding = true,"
@@ -196,7 +199,15 @@ class _Reader:
     def _append_rows(self, rows: Sequence[tuple[Any, ...]]) -> None:
         names = ["object_no", "line_number", "row_hash", *self.roles]
         cells = [_timestamp("sold_at") if name == "sold_at" else f'"{name}"' for name in names]
+        cells.insert(3, self._swapped("sold_at"))
         append(self.connection, "raw", rows, names, f"select {', '.join(cells)} from appended")
+
+    def _swapped(self, text: str) -> str:
+        """SQL for the time of a text that has one only with day and month swapped."""
+        if not self.feed.timestamp.swapped_formats:
+            return "cast(null as timestamp)"
+        swapped = _timestamp(text, "swapped_formats")
+        return f"case when {_timestamp(text)} is null then {swapped} end"
 
     def _records(self, text: RawText) -> Iterator[Record]:
         if text.records is not None:
@@ -232,15 +243,19 @@ def append(
 
 def _role_text(role: str, layout: Mapping[str, int]) -> str:
     if role == "sold_at":
-        if "date" in layout:
-            return _timestamp(f"concat_ws(' ', c{layout['date']}, c{layout['time']})")
-        return _timestamp(f"c{layout['sold_at']}")
+        return _timestamp(_time_text(layout))
     return f"coalesce(c{layout[role]}, '')" if role in layout else "''"
 
 
-def _timestamp(text: str) -> str:
+def _time_text(layout: Mapping[str, int]) -> str:
+    if "date" in layout:
+        return f"concat_ws(' ', c{layout['date']}, c{layout['time']})"
+    return f"c{layout['sold_at']}"
+
+
+def _timestamp(text: str, formats: str = "timestamp_formats") -> str:
     """SQL for a text's time, null where it is none or of another century than tills are."""
-    parsed = f"try_strptime(trim({text}), getvariable('timestamp_formats'))"
+    parsed = f"try_strptime(trim({text}), getvariable('{formats}'))"
     return f"case when year({parsed}) between 1990 and 2100 then {parsed} end"
 
 

@@ -13,7 +13,11 @@ select
         rejected_rows.line_number,
         object.first_line + rejected_rows.row_no - first_rows.row_no
     ) as line_number,
-    rejected_rows.reason,
+    case
+        when rejected_rows.reason = 'bad_timestamp' and ambiguous_rows.row_no is not null
+            then 'ambiguous_date'
+        else rejected_rows.reason
+    end as reason,
     case when known_branches.branch is not null or object.branch is not null
         then rejected_rows.branch end as branch,
     cast(rejected_rows.sold_at as date) as sold_on,
@@ -25,6 +29,7 @@ join first_rows using (object_no)
 left join known_branches
     on rejected_rows.object_no = known_branches.object_no
     and rejected_rows.branch = known_branches.branch
+left join ambiguous_rows on rejected_rows.row_no = ambiguous_rows.row_no
 union all
 select object_no, line_number, reason, null, null, null, row_length
 from broken;
