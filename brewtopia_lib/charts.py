@@ -17,7 +17,6 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from brewtopia_lib.chart_style import (
     COFFEE,
     DOWN,
-    GRID,
     HEAT,
     INK,
     MUTED,

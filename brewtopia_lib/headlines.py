@@ -428,7 +428,8 @@ def mismatched_totals(rows: pd.DataFrame) -> Headline:
         return Headline("Every order’s total is the sum of its lines", "No order differs.")
     apart = float(rows["difference"].astype(float).sum())
     orders = plural(rows["orders"].sum(), "order")
-    text = f"{orders} with a total that is not the sum of the lines: {pounds(apart, pence=True, signed=True)} in all"
+    worth = pounds(apart, pence=True, signed=True)
+    text = f"{orders} with a total that is not the sum of the lines: {worth} in all"
     return Headline(text, text + ".")
 
 

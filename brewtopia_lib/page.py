@@ -204,7 +204,8 @@ def what_changed(changes: Sequence[Change], scope: Scope) -> Html:
             f'<p class="small">{safe(one.detail)}</p></div>'
         )
     measure = (
-        "Largest first. A product’s change is part of its branches’ change: do not add them up."
+        "Largest first. One sale counts for its branch, its product and its hour: "
+        "do not add these up."
     )
     return Html(
         f'<section>{title}<p class="measure">{measure}</p>'
@@ -289,10 +290,11 @@ def table(frame: pd.DataFrame, columns: Sequence[Column], limit: int | None = No
         + ('<td class="bar wide-only"></td>' if column.bar else "")
         for column in columns
     )
-    body = "".join(
-        f"<tr>{''.join(_cells(row, column, place, tops) for place, column in enumerate(columns))}</tr>"
+    cells = (
+        "".join(_cells(row, column, place, tops) for place, column in enumerate(columns))
         for row in rows
     )
+    body = "".join(f"<tr>{one}</tr>" for one in cells)
     left = len(frame) - len(rows)
     more = f'<p class="note">and {count(left)} more</p>' if left else ""
     return Html(f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{more}")

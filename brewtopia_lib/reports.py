@@ -86,8 +86,9 @@ def run_report(
     """Make the pages of a report; one that fails leaves the others alone.
 
     Each page is written whole or not at all, with its executed notebook beside it and an
-    `index.html` above; of a run that failed, only a `.failed.ipynb`. Parameters are checked first: raises ParameterError before any notebook
-    runs. `progress` is told (done, total, what) after each page.
+    `index.html` above; of a run that failed, only a `.failed.ipynb`. Parameters are checked
+    first: raises ParameterError before any notebook runs. `progress` is told (done, total, what)
+    after each page.
     """
     definition = load_definition(name)
     given = {**definition.parameters, **parameters}

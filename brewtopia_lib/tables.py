@@ -75,7 +75,10 @@ def products(top: pd.DataFrame, limit: int = 10) -> Html:
 
 
 def by_flavour(mix: pd.DataFrame) -> pd.DataFrame:
-    """The product mix added up by flavour, most units first; flavour, units, unit_share, revenue."""
+    """The product mix added up by flavour, most units first.
+
+    Columns: flavour, units, revenue, unit_share (of units with a flavour).
+    """
     flavoured = mix[mix["flavour"].notna()]
     frame = flavoured.groupby("flavour", as_index=False)[["units", "revenue"]].sum()
     frame["unit_share"] = frame["units"] / max(int(frame["units"].sum()), 1)

@@ -44,7 +44,14 @@ def missing(*rows: tuple[str, str, float]) -> pd.DataFrame:
 
 
 def silent(*rows: tuple[str, str, str, int, float, float]) -> pd.DataFrame:
-    columns = ["branch", "product", "last_sold_on", "days_silent", "expected_units", "weekly_revenue"]
+    columns = [
+        "branch",
+        "product",
+        "last_sold_on",
+        "days_silent",
+        "expected_units",
+        "weekly_revenue",
+    ]
     frame = pd.DataFrame(rows, columns=columns)
     return frame.assign(last_sold_on=pd.to_datetime(frame["last_sold_on"]))
 

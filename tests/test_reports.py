@@ -107,7 +107,7 @@ def test_pages_load_nothing(reported: Reported, name: str) -> None:
 
 @pytest.mark.parametrize("name", ALL_PAGES)
 def test_pages_say_what_they_are(reported: Reported, name: str) -> None:
-    """A page has a language, a title, a viewport, one main heading and says when data were loaded."""
+    """A page has language, title, viewport and one main heading, and says when data were loaded."""
     page = Page(reported.text(name))
     elements = page.elements
     assert ("html", {"lang": "en-GB"}) in elements
