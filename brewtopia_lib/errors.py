@@ -29,6 +29,16 @@ class SourceError(BrewtopiaError):
         self.source = source
 
 
+class S3Error(BrewtopiaError):
+    """S3 refuses or fails to list, read, write or delete; `code` is its own word for why."""
+
+    def __init__(self, message: str, *, bucket: str, key: str, code: str) -> None:
+        super().__init__(message)
+        self.bucket = bucket
+        self.key = key
+        self.code = code
+
+
 class FeedError(BrewtopiaError):
     """A feed file is wrong, or no single feed takes a raw file."""
 

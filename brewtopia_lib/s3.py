@@ -1,0 +1,311 @@
+"""Objects in S3: one thin layer over boto3, whose own configuration says where and as whom."""
+
+import re
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from typing import Any, BinaryIO, Self, TypeVar
+
+from brewtopia_lib.errors import S3Error, UsageError
+from brewtopia_lib.settings import without_secrets
+
+THREADS = 8
+ATTEMPTS = 6
+CONNECT_SECONDS = 10
+READ_SECONDS = 60
+
+SCHEME = "s3://"
+
+_CHUNK_BYTES = 1 << 20
+_DELETED_AT_ONCE = 1000
+_LONGEST_PAUSE_SECONDS = 10
+
+_RIGHTS = {
+    "listed": "s3:ListBucket",
+    "read": "s3:GetObject",
+    "written": "s3:PutObject",
+    "deleted": "s3:DeleteObject",
+}
+_CREDENTIALS = "set AWS_PROFILE or AWS_ACCESS_KEY_ID, or give this machine a role"
+_BUSY = "S3 does not keep up or is disturbed", "run it again in a while"
+_EXPIRED = "the AWS credentials have expired", "sign in again"
+_NOT_ACCEPTED = "AWS does not accept the credentials", _CREDENTIALS
+_OTHER_REGION = "bucket {bucket} is in {region}", "set AWS_REGION to it"
+_DENIED = "the right {right} on bucket {bucket} is missing", "grant it (docs/s3.md has the policy)"
+_NOT_THERE = "it is not there", "check the name"
+_NOT_REACHED = "{endpoint} cannot be reached", "check the network, AWS_ENDPOINT_URL and AWS_REGION"
+_CAUSES = {
+    "NoSuchBucket": ("bucket {bucket} does not exist", "check the name"),
+    "InvalidBucketName": ("{bucket} cannot be a bucket's name", "check the name"),
+    "AccessDenied": _DENIED,
+    "AllAccessDisabled": _DENIED,
+    "403": _DENIED,
+    "ExpiredToken": _EXPIRED,
+    "ExpiredTokenException": _EXPIRED,
+    "RequestExpired": _EXPIRED,
+    "TokenRefreshRequired": _EXPIRED,
+    "TokenRetrievalError": _EXPIRED,
+    "SSOTokenLoadError": _EXPIRED,
+    "UnauthorizedSSOTokenError": _EXPIRED,
+    "InvalidAccessKeyId": _NOT_ACCEPTED,
+    "InvalidToken": _NOT_ACCEPTED,
+    "SignatureDoesNotMatch": _NOT_ACCEPTED,
+    "NoCredentialsError": ("no AWS credentials were found", _CREDENTIALS),
+    "PartialCredentialsError": ("the AWS credentials are not complete", _CREDENTIALS),
+    "CredentialRetrievalError": ("the AWS credentials cannot be got", _CREDENTIALS),
+    "ProfileNotFound": ("there is no such AWS profile", "check AWS_PROFILE"),
+    "AuthorizationHeaderMalformed": _OTHER_REGION,
+    "IllegalLocationConstraintException": _OTHER_REGION,
+    "PermanentRedirect": _OTHER_REGION,
+    "301": _OTHER_REGION,
+    "InvalidRegionError": ("AWS_REGION is no region", "set it to the bucket's"),
+    "NoSuchKey": _NOT_THERE,
+    "404": _NOT_THERE,
+    "InvalidObjectState": ("it is archived", "restore it first"),
+    "RequestTimeTooSkewed": ("this machine's clock is wrong", "set it"),
+    "SlowDown": _BUSY,
+    "InternalError": _BUSY,
+    "ServiceUnavailable": _BUSY,
+    "RequestTimeout": _BUSY,
+    "ReadTimeoutError": _BUSY,
+    "ResponseStreamingError": _BUSY,
+    "IncompleteReadError": _BUSY,
+    "ConnectionClosedError": _BUSY,
+    "500": _BUSY,
+    "503": _BUSY,
+    "EndpointConnectionError": _NOT_REACHED,
+    "ConnectTimeoutError": _NOT_REACHED,
+    "ProxyConnectionError": _NOT_REACHED,
+    "SSLError": ("{endpoint} has no certificate to trust", "check AWS_CA_BUNDLE"),
+}
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, order=True)
+class S3Path:
+    """A bucket and a key in it; the key may be a prefix, or empty."""
+
+    bucket: str
+    key: str = ""
+
+    @classmethod
+    def parse(cls, uri: str) -> Self:
+        """The path an `s3://bucket/key` names; a key is taken as it is written.
+
+        Raises UsageError where there is no bucket in it.
+        """
+        bucket, _, key = uri.removeprefix(SCHEME).partition("/")
+        if not uri.startswith(SCHEME) or not re.fullmatch(
+            r"[A-Za-z0-9][\w.-]{1,253}", bucket, re.ASCII
+        ):
+            raise UsageError(f"{without_secrets(uri)} names no bucket: write s3://bucket/prefix")
+        return cls(bucket, key)
+
+    @property
+    def name(self) -> str:
+        return self.key.rpartition("/")[2]
+
+    @property
+    def folder(self) -> str:
+        """What the keys below it begin with."""
+        return self.key.rstrip("/") + "/" if self.key else ""
+
+    def __str__(self) -> str:
+        return f"{SCHEME}{self.bucket}/{self.key}"
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What S3 tells of an object: its ETag changes with its content; times are S3's own, UTC."""
+
+    key: str
+    etag: str
+    size: int
+    modified: datetime
+    told: datetime
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether no other content can come with the same time, which S3 tells in whole seconds."""
+        return self.told - self.modified.replace(microsecond=0) >= timedelta(seconds=1)
+
+
+def is_s3(location: str) -> bool:
+    return location.startswith(SCHEME)
+
+
+class Bucket:
+    """A bucket to list, read, write and delete in; safe to share between threads.
+
+    boto3 tries again what fails in passing; whatever else fails is an S3Error of one line that
+    names bucket and action and repeats nothing secret.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        with self._explaining("reached", ""):
+            self._client = _client()
+
+    @property
+    def endpoint(self) -> str:
+        return str(self._client.meta.endpoint_url)
+
+    def objects(self, prefix: str = "", limit: int | None = None) -> Iterator[Stored]:
+        """The objects whose keys begin with a prefix, in the order of their keys."""
+        paginator = self._client.get_paginator("list_objects_v2")
+        few = {"MaxItems": limit, "PageSize": limit}
+        pages = iter(paginator.paginate(Bucket=self.name, Prefix=prefix, PaginationConfig=few))
+        while True:
+            with self._explaining("listed", prefix):
+                page = next(pages, None)
+            if page is None:
+                return
+            for one in page.get("Contents", ()):
+                yield _stored(one["Key"], one, one["Size"], page)
+
+    def read(
+        self,
+        key: str,
+        target: Callable[[Stored], BinaryIO],
+        progress: Callable[[int], None] | None = None,
+    ) -> Stored:
+        """Read an object whole into what `target` opens for it, anew for each attempt.
+
+        Checksums and lengths are checked. `progress` is told how many bytes there are so far.
+        """
+        from botocore.exceptions import (
+            FlexibleChecksumError,
+            IncompleteReadError,
+            ReadTimeoutError,
+            ResponseStreamingError,
+        )
+
+        broken_off = (
+            FlexibleChecksumError, IncompleteReadError, ReadTimeoutError, ResponseStreamingError,
+        )  # fmt: skip
+        with self._explaining("read", key):
+            for attempt in range(1, ATTEMPTS + 1):
+                response = self._client.get_object(Bucket=self.name, Key=key)
+                stored = _stored(key, response, response["ContentLength"], response)
+                try:
+                    with response["Body"] as body, target(stored) as stream:
+                        done = 0
+                        for chunk in body.iter_chunks(_CHUNK_BYTES):
+                            stream.write(chunk)
+                            done += len(chunk)
+                            if progress is not None:
+                                progress(done)
+                    return stored
+                except broken_off:  # boto3 tries again only up to the first byte
+                    if attempt == ATTEMPTS:
+                        raise
+                    time.sleep(min(2**attempt / 4, _LONGEST_PAUSE_SECONDS))
+        raise AssertionError("the last attempt ends it")
+
+    def start(self, key: str, size: int) -> bytes:
+        """The first bytes of an object that is not empty."""
+        with self._explaining("read", key):
+            response = self._client.get_object(
+                Bucket=self.name, Key=key, Range=f"bytes=0-{size - 1}"
+            )
+            with response["Body"] as body:
+                return bytes(body.read())
+
+    def look(self, key: str) -> Stored:
+        """What there is to know of an object but its content."""
+        with self._explaining("read", key):
+            response = self._client.head_object(Bucket=self.name, Key=key)
+        return _stored(key, response, response["ContentLength"], response)
+
+    def write(self, key: str, content: bytes | Path, content_type: str) -> None:
+        """Write an object whole, in one PUT: readers see the old one until the new one is there."""
+        body = content.open("rb") if isinstance(content, Path) else content
+        try:
+            with self._explaining("written", key):
+                self._client.put_object(
+                    Bucket=self.name, Key=key, Body=body, ContentType=content_type
+                )
+        finally:
+            if not isinstance(body, bytes):
+                body.close()
+
+    def delete(self, keys: Sequence[str]) -> None:
+        """Delete objects; those that are not there count as deleted."""
+        from botocore.exceptions import ClientError
+
+        for start in range(0, len(keys), _DELETED_AT_ONCE):
+            some = keys[start : start + _DELETED_AT_ONCE]
+            with self._explaining("deleted", some[0]):
+                answer = self._client.delete_objects(
+                    Bucket=self.name,
+                    Delete={"Objects": [{"Key": key} for key in some], "Quiet": True},
+                )
+            for error in answer.get("Errors", ()):
+                with self._explaining("deleted", error.get("Key", "")):
+                    raise ClientError({"Error": error}, "DeleteObjects")
+
+    @contextmanager
+    def _explaining(self, action: str, key: str) -> Iterator[None]:
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        try:
+            yield
+        except (BotoCoreError, ClientError) as error:
+            answer = getattr(error, "response", {})
+            code = answer.get("Error", {}).get("Code") or type(error).__name__
+            headers = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {})
+            region = answer.get("Error", {}).get("Region") or headers.get("x-amz-bucket-region")
+            cause, way_out = _CAUSES.get(code, (f"S3 says {code}", "see docs/s3.md"))
+            facts = {
+                "bucket": self.name,
+                "right": _RIGHTS.get(action, ""),
+                "region": f"region {region}" if region else "another region",
+                "endpoint": without_secrets(getattr(error, "kwargs", {}).get("endpoint_url", "S3")),
+            }
+            raise S3Error(
+                f"{S3Path(self.name, key)} cannot be {action}: {cause.format(**facts)}: {way_out}",
+                bucket=self.name, key=key, code=code,
+            ) from error  # fmt: skip
+
+
+def in_parallel(function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+    """The results of a function in the order of its items, several worked on at a time."""
+    pool = ThreadPoolExecutor(THREADS)
+    try:
+        yield from pool.map(function, items)
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _client() -> Any:
+    import boto3
+    from botocore.config import Config
+    from botocore.session import get_session
+
+    attempts = get_session().get_config_variable("max_attempts") or ATTEMPTS
+    return boto3.Session().client(
+        "s3",
+        config=Config(
+            retries={"mode": "standard", "max_attempts": attempts},
+            connect_timeout=CONNECT_SECONDS,
+            read_timeout=READ_SECONDS,
+            max_pool_connections=THREADS,
+        ),
+    )
+
+
+def _stored(key: str, facts: dict[str, Any], size: int, response: dict[str, Any]) -> Stored:
+    date = response["ResponseMetadata"]["HTTPHeaders"].get("date")
+    told = parsedate_to_datetime(date) if date else datetime.now(UTC)
+    return Stored(key, facts["ETag"].strip('"'), size, _naive(facts["LastModified"]), _naive(told))
+
+
+def _naive(moment: datetime) -> datetime:
+    return moment.astimezone(UTC).replace(tzinfo=None)
