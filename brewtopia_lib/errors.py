@@ -13,6 +13,10 @@ class UsageError(BrewtopiaError):
     exit_code = 2
 
 
+class RetryableError(BrewtopiaError):
+    """It failed for a reason that passes: the same again may well succeed."""
+
+
 class SettingsError(UsageError):
     """A setting has a value Brewtopia cannot use."""
 
@@ -49,6 +53,10 @@ class LakeError(BrewtopiaError):
 
 class WarehouseError(BrewtopiaError):
     """The warehouse cannot be read or written, or a query is wrong."""
+
+
+class WarehouseUnavailableError(WarehouseError, RetryableError):
+    """The warehouse cannot be reached, or is too busy with others, for now."""
 
 
 class ReportError(BrewtopiaError):
