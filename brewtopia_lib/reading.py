@@ -108,7 +108,7 @@ class _Reader:
         careful: list[RawText] = []
         blocks: dict[tuple[Any, ...], list[RawText]] = {}
         for text in texts:
-            if text.lines is None or (text.path is not None and _is_glob(text.path)):
+            if text.lines is None or (text.path is not None and not _is_plain(text.path)):
                 careful.append(text)
             elif text.path is not None:
                 careful += self._read_block([text], str(text.path))
@@ -118,8 +118,12 @@ class _Reader:
                 blocks.setdefault((text.width, *text.layout.items()), []).append(text)
         for block in blocks.values():
             for part in _parts(block):
-                with _memory_file(_led(text, self.feed.file.delimiter) for text in part) as path:
-                    careful += self._read_block(part, path)
+                rows = (_led(text, self.feed.file.delimiter) for text in part)
+                try:
+                    with _memory_file(rows) as path:
+                        careful += self._read_block(part, path)
+                except OSError:  # there is no room for another copy
+                    careful += part
         return careful
 
     def _has_odd_quotes(self, text: RawText) -> bool:
@@ -259,8 +263,9 @@ def _timestamp(text: str, formats: str = "timestamp_formats") -> str:
     return f"case when year({parsed}) between 1990 and 2100 then {parsed} end"
 
 
-def _is_glob(path: Path) -> bool:
-    return any(mark in str(path) for mark in "*?[")
+def _is_plain(path: Path) -> bool:
+    """Whether DuckDB takes a path as it is: no pattern, no bytes that are not UTF-8."""
+    return str(path).isprintable() and not any(mark in str(path) for mark in "*?[")
 
 
 def _can_share_memory() -> bool:

@@ -32,7 +32,7 @@ class RawObject:
 
     @property
     def name(self) -> str:
-        return self.path.name
+        return _readable(Path(self.path.name))
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ def list_objects(
                 f"{uri} does not exist: name a till file or a folder of them", source=uri
             )
         for path in _walk(start, failures) if start.is_dir() else (start,):
-            source = str(path.relative_to(root) if path.is_relative_to(root) else path)
+            source = _readable(path.relative_to(root) if path.is_relative_to(root) else path)
             found[source] = RawObject(source, path)
     return [found[source] for source in sorted(found)], failures
 
@@ -145,6 +145,11 @@ def _walk(folder: Path, failures: list[tuple[str, str]]) -> Iterator[Path]:
         for name in files:
             if name.casefold().endswith(TILL_SUFFIXES) and not name.startswith("."):
                 yield Path(parent, name)
+
+
+def _readable(path: Path) -> str:
+    """A path as text that any table can hold, whatever bytes the file system allows."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def _stamp(status: os.stat_result) -> tuple[int, int]:
