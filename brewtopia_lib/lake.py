@@ -9,6 +9,7 @@ a later batch, and the one that its source held last is current.
 import contextlib
 import fcntl
 import os
+import re
 import secrets
 import shutil
 from collections.abc import Iterator, Sequence
@@ -17,7 +18,8 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 
-from duckdb import DuckDBPyConnection, IOException
+import duckdb
+from duckdb import DuckDBPyConnection
 
 from brewtopia_lib.errors import LakeError
 from brewtopia_lib.reading import fill
@@ -103,6 +105,10 @@ class Lake:
         finally:
             os.close(lock)
 
+    def is_empty(self) -> bool:
+        """Whether nothing was ever committed."""
+        return not any(self.folder.glob("objects/*.parquet"))
+
     def current_versions(self, connection: DuckDBPyConnection) -> dict[str, CurrentVersion]:
         """source → what it held last."""
         self.attach(connection)
@@ -113,28 +119,44 @@ class Lake:
 
     def attach(self, connection: DuckDBPyConnection) -> None:
         """Make views over the lake's committed batches: lake_orders, lake_lines, lake_items,
-        lake_rejects, lake_objects (every version) and lake_current (the version that speaks now)."""
-        names = sorted(path.name for path in self.folder.glob("objects/*.parquet"))
-        for table in _TABLES:
-            files = [str(self.folder / table / name) for name in names]
-            files = files if table == "objects" else [file for file in files if Path(file).exists()]
-            if files:
-                listed = ", ".join(_quoted(file) for file in files)
-                connection.execute(
-                    f"create or replace temp view lake_{table} as"
-                    f" select * from read_parquet([{listed}])"
-                )
-            else:
-                fill(connection, f"no_{table}", _EMPTY[table], [])
-                connection.execute(
-                    f"create or replace temp view lake_{table} as select * from no_{table}"
-                )
+        lake_rejects, lake_objects (every version) and lake_current (the version that speaks now).
+
+        Raises LakeError where a file of a batch is missing or broken.
+        """
+        batches = sorted(path.stem for path in self.folder.glob("objects/*.parquet"))
+        try:
+            self._view(connection, "objects", batches)
+            rows = connection.execute(
+                "select distinct batch from lake_objects where feed is not null order by batch"
+            ).fetchall()
+        except duckdb.Error as error:
+            raise LakeError(
+                f"the lake {self.folder} cannot be read: {disk_trouble(error)}; "
+                "remove it, and run `brewtopia ingest` on all raw files"
+            ) from error
+        for table in _TABLES[:-1]:
+            self._view(connection, table, [batch for (batch,) in rows])
         connection.execute(
             "create or replace temp view lake_current as"
             " select * exclude (place) from (select *, row_number() over"
             " (partition by source order by as_of desc, batch desc, object_no) as place"
             " from lake_objects) where place = 1"
         )
+
+    def _view(self, connection: DuckDBPyConnection, table: str, batches: Sequence[str]) -> None:
+        files = [self.folder / table / f"{batch}.parquet" for batch in batches]
+        for file in files:
+            if not file.exists():
+                raise LakeError(
+                    f"the lake has lost {file}: put it back, or remove the lake, and run "
+                    "`brewtopia ingest` on all raw files"
+                )
+        if files:
+            source = f"read_parquet([{', '.join(_quoted(str(file)) for file in files)}])"
+        else:
+            source = f"no_{table}"
+            fill(connection, source, _EMPTY[table], [])
+        connection.execute(f"create or replace temp view lake_{table} as select * from {source}")
 
     def write(
         self, connection: DuckDBPyConnection, objects: Sequence[CleanedObject], *, has_rows: bool
@@ -172,12 +194,11 @@ class Lake:
                 )
                 _sync(draft)
                 draft.rename(path)
-            for table in queries:
-                _sync(self.folder / table)
-        except (OSError, IOException) as error:
+                _sync(path.parent)
+        except (OSError, duckdb.IOException) as error:
             self._drop_uncommitted()
             raise LakeError(
-                f"the lake {self.folder} cannot be written: {_first_line(error)}; nothing of this "
+                f"the lake {self.folder} cannot be written: {disk_trouble(error)}; nothing of this "
                 "batch was kept: free some space or set BREWTOPIA_LAKE, and run again"
             ) from error
 
@@ -203,5 +224,9 @@ def _quoted(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0]
+def disk_trouble(error: Exception) -> str:
+    """What the operating system said, without the engine's words around it."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    number = re.search(r'"errno":"(\d+)"', str(error))
+    return os.strerror(int(number[1])) if number else str(error).split("\n")[0].split('": ')[-1]

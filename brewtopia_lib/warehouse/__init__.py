@@ -54,4 +54,8 @@ def _path(location: str) -> Path:
             f"{location.partition('://')[0]}:// warehouses are not supported yet: "
             "set BREWTOPIA_WAREHOUSE to the path of a DuckDB file"
         )
+    if "?" in location:  # DuckDB takes what follows for options
+        raise WarehouseError(
+            f"{location} has a question mark in it: set BREWTOPIA_WAREHOUSE to a path without one"
+        )
     return Path(location).absolute()

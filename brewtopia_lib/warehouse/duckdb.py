@@ -3,6 +3,7 @@
 import contextlib
 import fcntl
 import os
+import re
 import secrets
 import shutil
 from collections.abc import Iterator, Mapping
@@ -18,11 +19,13 @@ import pandas as pd
 from duckdb import DuckDBPyConnection
 
 from brewtopia_lib.errors import WarehouseError
-from brewtopia_lib.lake import Lake
+from brewtopia_lib.lake import Lake, disk_trouble
 from brewtopia_lib.warehouse.parameters import duckdb_parameters
 
 # Raised whenever a table changes: an older file is then made anew from the lake.
 FORMAT = 1
+
+_WRITE_ERRORS = (duckdb.IOException, duckdb.TransactionException, duckdb.FatalException)
 
 
 @dataclass(frozen=True)
@@ -101,34 +104,54 @@ def load(path: Path, lake: Lake, memory_limit: str | None = None) -> Loaded:
     at any instant leaves the last published state, and readers keep theirs.
     """
     with _locked(path):
-        for leftover in path.parent.glob(f".{path.name}.*.next*"):
-            leftover.unlink()
-        if path.exists() and not _is_behind(path, lake, memory_limit):
+        _remove_drafts(path)
+        number = _format_of(path)
+        if number == FORMAT and not _is_behind(path, lake, memory_limit):
             return Loaded(0, 0, 0)
+        if number not in (None, FORMAT) and lake.is_empty():
+            raise WarehouseError(
+                f"the warehouse {path} was made by another version, and the lake {lake.folder} has "
+                "nothing to make it anew from: run `brewtopia clean` on all raw files first"
+            )
         draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}.next")
         try:
-            loaded = _build(draft, path, lake, memory_limit)
+            loaded = _build(draft, path if number == FORMAT else None, lake, memory_limit)
             _sync(draft)
             draft.replace(path)
             _sync(path.parent)
             return loaded
-        except (OSError, duckdb.IOException, duckdb.OutOfMemoryException) as error:
+        except duckdb.OutOfMemoryException as error:
             raise WarehouseError(
-                f"the warehouse {path} cannot be written: {str(error).splitlines()[0]}; "
+                f"loading into {path} ran out of memory or of disk for spilled data; "
+                "it is as it was before: free some space, or raise BREWTOPIA_MEMORY_LIMIT"
+            ) from error
+        except (OSError, *_WRITE_ERRORS) as error:
+            raise WarehouseError(
+                f"the warehouse {path} cannot be written: {disk_trouble(error)}; "
                 "it is as it was before: free some space and run `brewtopia load` again"
             ) from error
         finally:
-            for leftover in path.parent.glob(f"{draft.name}*"):
-                leftover.unlink()
+            _remove_drafts(path)
 
 
-def _build(draft: Path, path: Path, lake: Lake, memory_limit: str | None) -> Loaded:
-    is_new = not _is_current_format(path)
-    if not is_new:
+def _remove_drafts(path: Path) -> None:
+    """Clear away what a load left unfinished, its spilled data too."""
+    name = re.compile(rf"\.{re.escape(path.name)}\.[0-9a-f]{{8}}\.next")
+    for leftover in path.parent.iterdir():
+        if not name.match(leftover.name):
+            continue
+        if leftover.is_dir():
+            shutil.rmtree(leftover, ignore_errors=True)
+        else:
+            leftover.unlink()
+
+
+def _build(draft: Path, path: Path | None, lake: Lake, memory_limit: str | None) -> Loaded:
+    if path is not None:
         shutil.copyfile(path, draft)
     with contextlib.closing(duckdb.connect(str(draft))) as connection:
         _restrict(connection, memory_limit)
-        if is_new:
+        if path is None:
             connection.execute(_sql("duckdb"))
             connection.execute("insert into warehouse_format values (?)", [FORMAT])
         lake.attach(connection)
@@ -146,41 +169,54 @@ def _build(draft: Path, path: Path, lake: Lake, memory_limit: str | None) -> Loa
 
 
 def _is_behind(path: Path, lake: Lake, memory_limit: str | None) -> bool:
-    if not _is_current_format(path):
-        return True
+    """Whether the lake has anything that the warehouse has not.
+
+    Raises WarehouseError where the warehouse has what the lake has not: it cannot be its lake.
+    """
     with contextlib.closing(duckdb.connect()) as connection:
         _restrict(connection, memory_limit)
         connection.execute(f"attach {_quoted(str(path))} as warehouse (read_only)")
         lake.attach(connection)
-        row = connection.execute(
-            "select count(*) from lake_current anti join"
-            " (select source, version, batch from warehouse.loads where is_current) as loads"
-            " using (source, version, batch)"
-        ).fetchone()
-    return bool(row and row[0])
+        arrivals, strangers, stranger = connection.execute(
+            "select"
+            " count(*) filter (where lake.batch is distinct from loaded.batch"
+            " or lake.version <> loaded.version),"
+            " count(*) filter (where lake.source is null),"
+            " min(loaded.source) filter (where lake.source is null)"
+            " from lake_current as lake full join"
+            " (select source, version, batch from warehouse.loads where is_current) as loaded"
+            " using (source)"
+        ).fetchall()[0]
+    if strangers:
+        raise WarehouseError(
+            f"the warehouse {path} holds {strangers:,} files that the lake {lake.folder} does not "
+            f"know, such as {stranger}: run `brewtopia clean` on all raw files, or move the "
+            "warehouse away to make it anew from this lake"
+        )
+    return bool(arrivals)
 
 
-def _is_current_format(path: Path) -> bool:
+def _format_of(path: Path) -> int | None:
+    """The format number of a warehouse file; None where there is nothing in it, or no file."""
     if not path.exists():
-        return False
+        return None
     try:
         with contextlib.closing(duckdb.connect()) as connection:
             connection.execute(f"attach {_quoted(str(path))} as warehouse (read_only)")
-            try:
-                row = connection.execute("select number from warehouse.warehouse_format").fetchone()
-            except duckdb.CatalogException:
-                tables = connection.execute(
-                    "select count(*) from duckdb_tables() where database_name = 'warehouse'"
-                ).fetchone()
-                if tables and tables[0]:
-                    raise WarehouseError(
-                        f"{path} is a DuckDB file of something else: "
-                        "set BREWTOPIA_WAREHOUSE to another path"
-                    ) from None
-                return False
+            tables = connection.execute(
+                "select table_name from duckdb_tables() where database_name = 'warehouse'"
+            ).fetchall()
+            if not tables:
+                return None
+            if ("warehouse_format",) not in tables:
+                raise WarehouseError(
+                    f"{path} is a DuckDB file of something else: "
+                    "set BREWTOPIA_WAREHOUSE to another path"
+                )
+            number = connection.execute("select max(number) from warehouse.warehouse_format")
+            return int(number.fetchall()[0][0])
     except duckdb.Error as error:
         raise _unreadable(path, error) from error
-    return row is not None and row[0] == FORMAT
 
 
 def _check_format(connection: DuckDBPyConnection, path: Path) -> None:
