@@ -18,10 +18,15 @@ FORMS = {
     "reports": ("a folder", "s3://bucket/prefix"),
     "mail": ("outbox:folder", "smtp://…", "smtps://…", "ses://region"),
     "feeds": ("a folder",),
+    "runs": ("a SQLite file",),
 }
 """What each setting may be; a local path is meant where no scheme is shown."""
 
 OUTBOX = "outbox:"
+ADDRESS = re.compile(
+    r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@(?=.{1,255}$)[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*"
+)
+"""One plain mail address, which cannot break out of a header."""
 
 
 class Settings(BaseSettings):
@@ -46,6 +51,9 @@ class Settings(BaseSettings):
     mail: str = "outbox:reports/outbox"
     feeds: Path | None = None
     memory_limit: str | None = None
+    runs: str = "data/runs.sqlite"
+    mail_from: str = "brewtopia@localhost"
+    reports_url: str | None = None
 
     @field_validator(*FORMS, mode="before")
     @classmethod
@@ -73,6 +81,20 @@ class Settings(BaseSettings):
     def _size(cls, value: str | None) -> str | None:
         if value is not None and not re.fullmatch(r"(?i)[0-9]+(\.[0-9]+)? ?[KMGT]i?B", value):
             raise ValueError("must be a size such as 2GB or 500MB")
+        return value
+
+    @field_validator("mail_from")
+    @classmethod
+    def _plain_address(cls, value: str) -> str:
+        if not ADDRESS.fullmatch(value):
+            raise ValueError("must be one mail address such as reports@example.org")
+        return value
+
+    @field_validator("reports_url")
+    @classmethod
+    def _link(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(r"https?://[!#-;=?-\[\]_a-z~]+", value):
+            raise ValueError("must be an address such as https://reports.example.org/brewtopia")
         return value
 
     def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:

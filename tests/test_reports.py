@@ -262,7 +262,7 @@ def test_refused_before_a_kernel_starts(
         ("title = ", "cannot be read"),
         ('title = "T"', "lacks notebook"),
         ('title = "T"\nnotebook = "x"\ncolour = "red"', "colour = 'red' is not understood"),
-        ('title = "T"\nnotebook = "x"\nfor_each = "product"', 'can only be "branch"'),
+        ('title = "T"\nnotebook = "x"\nfor_each = "product"', "for_each: can only be 'branch'"),
     ],
 )
 def test_a_definition_that_is_wrong_is_named(project: Path, content: str, says: str) -> None:
