@@ -92,6 +92,18 @@ def svg(figure: Figure) -> str:
     return re.sub(r"<metadata>.*?</metadata>\s*", "", drawing, flags=re.DOTALL)
 
 
+@styled
+def png(figure: Figure) -> bytes:
+    """The figure as an image for mails: on white, two dots a pixel, the same bytes each time."""
+    stream = io.BytesIO()
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        figure.savefig(
+            stream, format="png", dpi=144, facecolor="white", metadata={"Software": None}
+        )
+    return stream.getvalue()
+
+
 def empty(width: Width, height: float) -> Figure:
     """An empty figure of that width, `height` pixels high."""
     return Figure(figsize=(PIXELS[width] / 72, height / 72), layout="constrained")

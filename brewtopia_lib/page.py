@@ -2,10 +2,10 @@
 
 import base64
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from html import escape
+from html import escape, unescape
 from importlib.resources import files
 from typing import Any, Literal
 
@@ -13,7 +13,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from brewtopia_lib.changes import Change
-from brewtopia_lib.chart_style import svg
+from brewtopia_lib.chart_style import png, svg
 from brewtopia_lib.formats import (
     MONTHS,
     count,
@@ -32,14 +32,25 @@ NARROW_SCREEN = "screen and (max-width: 800px)"
 """Where charts are shown in their narrow variant."""
 
 
-class Html:
-    """A piece of page, shown as HTML by notebooks and put unescaped into other pieces."""
+DIGEST = "application/vnd.brewtopia.digest+json"
+"""What a piece of page says, as plain data: mails are made of it."""
 
-    def __init__(self, markup: str) -> None:
+
+class Html:
+    """A piece of page, shown as HTML by notebooks and put unescaped into other pieces.
+
+    `digest` is the gist of it for mails, one mapping for each thing said.
+    """
+
+    def __init__(self, markup: str, digest: Sequence[Mapping[str, Any]] = ()) -> None:
         self.markup = markup
+        self.digest = list(digest)
 
     def _repr_html_(self) -> str:
         return self.markup
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
+        return {DIGEST: self.digest} if self.digest else {}
 
     def __repr__(self) -> str:
         return "Html"
@@ -65,13 +76,17 @@ def style() -> Html:
 
 def together(*pieces: Html) -> Html:
     """Pieces one after the other."""
-    return Html("".join(piece.markup for piece in pieces))
+    return Html(
+        "".join(piece.markup for piece in pieces),
+        [said for piece in pieces for said in piece.digest],
+    )
 
 
 def side_by_side(*pieces: Html) -> Html:
     """Pieces beside each other where there is room; empty ones leave none."""
     shown = [piece for piece in pieces if piece]
-    return Html(f'<div class="beside">{together(*shown).markup}</div>') if shown else NOTHING
+    inside = together(*shown)
+    return Html(f'<div class="beside">{inside.markup}</div>', inside.digest) if shown else NOTHING
 
 
 def header(title: str, scope: Scope, overline: str = "", period: str | None = None) -> Html:
@@ -86,7 +101,8 @@ def header(title: str, scope: Scope, overline: str = "", period: str | None = No
     above = f'<p class="overline">{safe(overline)}</p>' if overline else ""
     return Html(
         f'<header>{above}<h1>{safe(title)}</h1><p class="period">{safe(period)}</p>'
-        f'<p class="made">{safe(loaded(scope))}</p></header>'
+        f'<p class="made">{safe(loaded(scope))}</p></header>',
+        [{"title": title, "overline": overline, "period": period, "loaded": loaded(scope)}],
     )
 
 
@@ -98,8 +114,9 @@ def loaded(scope: Scope) -> str:
 
 def notice(*texts: str | None) -> Html:
     """What a reader must know before the numbers; None is left out."""
-    said = "".join(f"<p>{safe(text)}</p>" for text in texts if text)
-    return Html(f'<div class="notice">{said}</div>') if said else NOTHING
+    given = [text for text in texts if text]
+    said = "".join(f"<p>{safe(text)}</p>" for text in given)
+    return Html(f'<div class="notice">{said}</div>', [{"notices": given}]) if said else NOTHING
 
 
 def change(fraction: Any, *, muted: bool = False) -> Html:
@@ -134,22 +151,33 @@ def kpis(headline: pd.DataFrame, scope: Scope, chain: pd.DataFrame | None = None
         if level == "revenue" and (year := change(row["change_comparable_last_year"])):
             lines.append(f"{year.markup} on last year")
         shown.append((name, "–" if value is None else write(value), lines))
-    return Html(_cards(shown) + _like_for_like(row))
+    return Html(_cards(shown) + _like_for_like(row), [_numbers(shown)])
 
 
 def counted(covered: pd.DataFrame) -> Html:
     """What the warehouse holds in four numbers: files, orders, rejected rows and their money."""
     row = records(covered)[0]
-    return Html(
-        _cards(
-            [
-                ("Till files", count(row["files"]), []),
-                ("Orders counted", count(row["orders"]), []),
-                ("Rows rejected", count(row["rejected"]), []),
-                ("Not counted", pounds(row["revenue_not_counted"], pence=True), []),
-            ]
-        )
-    )
+    shown: list[tuple[str, str, list[str]]] = [
+        ("Till files", count(row["files"]), []),
+        ("Orders counted", count(row["orders"]), []),
+        ("Rows rejected", count(row["rejected"]), []),
+        ("Not counted", pounds(row["revenue_not_counted"], pence=True), []),
+    ]
+    return Html(_cards(shown), [_numbers(shown)])
+
+
+def _numbers(cards: Iterable[tuple[str, str, list[str]]]) -> dict[str, Any]:
+    """The cards as plain text."""
+    return {
+        "numbers": [
+            {"name": name, "value": value, "lines": [_text(line) for line in lines]}
+            for name, value, lines in cards
+        ]
+    }
+
+
+def _text(markup: str) -> str:
+    return unescape(re.sub("<[^>]*>", "", markup)).replace("\u2060", "")
 
 
 def _cards(cards: Iterable[tuple[str, str, list[str]]]) -> str:
@@ -190,14 +218,17 @@ def what_changed(changes: Sequence[Change], scope: Scope) -> Html:
             if scope.has_before
             else "There is nothing to compare with yet, and nothing usual is missing."
         )
-        return Html(f'<section>{title}<p class="measure">{text}</p></section>')
-    cards = []
+        return Html(
+            f'<section>{title}<p class="measure">{text}</p></section>', [{"nothing_changed": text}]
+        )
+    cards, said = [], []
     for one in changes:
         if one.once is not None:
             worth, way = f"{pounds(one.once, signed=True)} in all", "down"
         else:
             worth = f"{pounds(one.pounds_a_week, signed=True)} a week"
             way = "up" if one.pounds_a_week > 0 else "down"
+        said.append({"way": way, "worth": worth, "sentence": one.sentence, "detail": one.detail})
         cards.append(
             f'<div class="card change"><p class="worth {way}">{"▲" if way == "up" else "▼"} '
             f"{safe(worth)}</p><p>{safe(one.sentence)}</p>"
@@ -209,7 +240,8 @@ def what_changed(changes: Sequence[Change], scope: Scope) -> Html:
     )
     return Html(
         f'<section>{title}<p class="measure">{measure}</p>'
-        f'<div class="changes">{"".join(cards)}</div></section>'
+        f'<div class="changes">{"".join(cards)}</div></section>',
+        [{"changes": said}],
     )
 
 
@@ -225,7 +257,8 @@ def section(
     card = f'<div class="card">{shown}</div>' if shown else ""
     return Html(
         f'<section><h2>{safe(headline.text)}</h2><p class="measure">{safe(measure)}</p>'
-        f"{card}</section>"
+        f"{card}</section>",
+        together(*inside).digest,
     )
 
 
@@ -237,24 +270,27 @@ def chart(
     after: Html = NOTHING,
     note: str | None = None,
     half: bool = False,
+    mailed: bool = False,
     **named: Any,
 ) -> Html:
     """A section with a chart, drawn for wide and for narrow screens; `half` is always narrow.
 
     `draw` is one of the chart functions, called with the arguments and a width. `after` stands
-    below the chart in the same card.
+    below the chart in the same card. `mailed` shows the chart in mails too.
     """
     if headline is None:
         return NOTHING
     alt = f"{measure}. {headline.text}. {headline.numbers}"
-    narrow, narrow_size = _image(draw(*arguments, **named, width="narrow"))
+    narrow_figure = draw(*arguments, **named, width="narrow")
+    narrow, narrow_size = _image(narrow_figure)
     source, size = (narrow, narrow_size)
     if not half:
         source, size = _image(draw(*arguments, **named, width="wide"))
     other = "" if half else f'<source media="{NARROW_SCREEN}" srcset="{narrow}" {narrow_size}>'
     picture = Html(
         f'<picture class="{"half" if half else "full"}">{other}'
-        f'<img src="{source}" {size} alt="{escape(printable(alt))}"></picture>'
+        f'<img src="{source}" {size} alt="{escape(printable(alt))}"></picture>',
+        [_chart_said(narrow_figure, headline, measure)] if mailed else (),
     )
     return section(headline, measure, picture, after, note=note)
 
@@ -262,8 +298,19 @@ def chart(
 def _image(figure: Figure) -> tuple[str, str]:
     """The figure as the address of an image, and its size as attributes."""
     encoded = base64.b64encode(svg(figure).encode()).decode()
-    wide, high = (round(inches * 72) for inches in figure.get_size_inches())
+    wide, high = _size(figure)
     return f"data:image/svg+xml;base64,{encoded}", f'width="{wide}" height="{high}"'
+
+
+def _size(figure: Figure) -> list[int]:
+    return [round(inches * 72) for inches in figure.get_size_inches()]
+
+
+def _chart_said(figure: Figure, headline: Headline, measure: str) -> dict[str, Any]:
+    wide, high = _size(figure)
+    said = {"headline": headline.text, "measure": measure, "numbers": headline.numbers}
+    image = base64.b64encode(png(figure)).decode()
+    return {"chart": {**said, "png": image, "width": wide, "height": high}}
 
 
 @dataclass(frozen=True)
