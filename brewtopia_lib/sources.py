@@ -1,5 +1,6 @@
 """Raw till files: list them, read them, and tell one version from another."""
 
+import errno
 import hashlib
 import os
 from collections.abc import Iterator, Sequence
@@ -109,6 +110,8 @@ def fetch(raw_object: RawObject) -> Fetched:
     digest = hashlib.sha256()
     as_of = datetime.now(UTC).replace(tzinfo=None)
     try:
+        if raw_object.path.exists() and not raw_object.path.is_file():  # a pipe would never end
+            raise OSError(errno.EINVAL, "it is no regular file")
         with raw_object.path.open("rb") as stream:
             stamp = _stamp(os.fstat(stream.fileno()))
             size = stamp[0]
