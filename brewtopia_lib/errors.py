@@ -61,3 +61,19 @@ class WarehouseUnavailableError(WarehouseError, RetryableError):
 
 class ReportError(BrewtopiaError):
     """A report could not be made."""
+
+
+class LedgerError(BrewtopiaError):
+    """The ledger of runs and mails cannot be read or written."""
+
+
+class MailError(BrewtopiaError):
+    """A mail was not sent, and will not be as things are."""
+
+
+class MailUnavailableError(MailError, RetryableError):
+    """A mail was not sent, because the mail server cannot be reached or is busy for now."""
+
+
+class MailUncertainError(MailError):
+    """A mail was handed over, but no answer came: it may have been sent or not."""

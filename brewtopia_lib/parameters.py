@@ -59,6 +59,7 @@ class Kind:
 
 
 NOTHING = ("none", "None")
+SCHEDULED_FOR = "scheduled_for"
 
 
 @dataclass(frozen=True)
@@ -97,6 +98,22 @@ def read_parameters(notebook: Path) -> dict[str, Parameter]:
             "Literal['a', 'b'], list[str] or `str | None`"
         ) from error
     return {parameter.name: parameter for parameter in declared}
+
+
+def take_scheduled_for(given: dict[str, Any]) -> datetime | None:
+    """The reserved parameter `scheduled_for`, the time a run is for, taken out of what is given.
+
+    A time with its zone, or its text; raises ParameterError for anything else.
+    """
+    value = given.pop(SCHEDULED_FOR, None)
+    with suppress(ValueError):
+        moment = datetime.fromisoformat(value) if isinstance(value, str) else value
+        if moment is None or (isinstance(moment, datetime) and moment.tzinfo):
+            return moment
+    raise ParameterError(
+        f"{SCHEDULED_FOR} takes a time with its zone such as 2024-07-01T07:00:00+01:00, "
+        f"and not {value!r}"
+    )
 
 
 def check_parameters(

@@ -10,8 +10,8 @@ import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass
-from datetime import date
+from dataclasses import dataclass, field
+from datetime import date, datetime
 from html import unescape
 from importlib.resources import files
 from pathlib import Path
@@ -30,18 +30,30 @@ from brewtopia_lib import analyses
 from brewtopia_lib.definitions import Definition, load_definition
 from brewtopia_lib.errors import ParameterError
 from brewtopia_lib.page import loaded
-from brewtopia_lib.parameters import Parameter, check_parameters, read_parameters
+from brewtopia_lib.parameters import (
+    SCHEDULED_FOR,
+    Parameter,
+    check_parameters,
+    read_parameters,
+    take_scheduled_for,
+)
+from brewtopia_lib.runs import Ledger, Run
 from brewtopia_lib.scopes import Scope, find_scope
 from brewtopia_lib.settings import Settings, local_path, project_folder
 from brewtopia_lib.warehouse import Warehouse, open_warehouse
 
 KERNEL = "python3"
 TEMPLATES = str(files("brewtopia_lib") / "templates")
+NO_MAIL = {"mail": Settings.model_fields["mail"].default}
+"""What kernels are told of the mail: its password is none of a notebook's business."""
 
 
 @dataclass(frozen=True)
 class ReportRun:
-    """One page made, or why it was not: `error` is one line, None when it is done."""
+    """One page made, or why it was not: `error` is one line, None when it is done.
+
+    `notebook` is the executed one; `parameters` are as checked; `until` is the last day covered.
+    """
 
     name: str
     branch: str | None
@@ -49,6 +61,12 @@ class ReportRun:
     page: Path | None
     seconds: float
     error: str | None = None
+    notebook: Path | None = None
+    title: str = ""
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    until: date | None = None
+    scheduled_for: datetime | None = None
+    notice: str | None = None
 
 
 @dataclass(frozen=True)
@@ -59,6 +77,8 @@ class _Job:
     scope: Scope
     values: Mapping[str, Any]
     page: Path
+    scheduled_for: datetime | None
+    notice: str | None
 
     @property
     def title(self) -> str:
@@ -81,28 +101,36 @@ def run_report(
     weeks: int | None = None,
     parameters: Mapping[str, Any] = MappingProxyType({}),
     workers: int = 1,
+    notices: Mapping[str | None, str] = MappingProxyType({}),
     progress: Callable[[int, int, str], None] | None = None,
 ) -> list[ReportRun]:
     """Make the pages of a report; one that fails leaves the others alone.
 
     Each page is written whole or not at all, with its executed notebook beside it and an
     `index.html` above; of a run that failed, only a `.failed.ipynb`. Parameters are checked
-    first: raises ParameterError before any notebook runs. `progress` is told (done, total, what)
-    after each page.
+    first: raises ParameterError before any notebook runs. The parameter `scheduled_for`, the
+    time a run is for, may be given for every report. `notices`, by branch or None for the chain,
+    stand on the page. `progress` is told (done, total, what) after each page.
     """
     definition = load_definition(name)
     given = {**definition.parameters, **parameters}
     given |= {
         key: value for key, value in (("until", until), ("weeks", weeks)) if value is not None
     }
+    scheduled_for = take_scheduled_for(given)
     declared = read_parameters(definition.notebook)
+    if SCHEDULED_FOR in declared and scheduled_for:
+        given[SCHEDULED_FOR] = scheduled_for.isoformat()
     folder = local_path(settings.reports, "reports")
     with open_warehouse(settings.warehouse) as warehouse:
         wanted = _wanted(definition, warehouse, branches, all_branches, given)
         jobs = [
-            _planned(definition, warehouse, declared, given, folder / name, slug, branch)
+            _planned(
+                definition, warehouse, declared, given, folder / name / f"{slug}.html", branch,
+                scheduled_for, notices.get(branch),
+            )
             for branch, slug in wanted
-        ]
+        ]  # fmt: skip
     runs: dict[int, ReportRun] = {}
     pool = ThreadPoolExecutor(max_workers=max(workers, 1))
     try:
@@ -172,9 +200,10 @@ def _planned(
     warehouse: Warehouse,
     declared: Mapping[str, Parameter],
     given: Mapping[str, Any],
-    folder: Path,
-    slug: str,
+    page: Path,
     branch: str | None,
+    scheduled_for: datetime | None,
+    notice: str | None,
 ) -> _Job:
     about = {**given, "branch": branch} if branch else given
     values = check_parameters(declared, about, definition.name)
@@ -182,10 +211,27 @@ def _planned(
     scope = find_scope(warehouse, **asked)
     if "until" in values:
         values["until"] = scope.until
-    return _Job(definition, scope, values, folder / f"{slug}.html")
+    return _Job(definition, scope, values, page, scheduled_for, notice)
 
 
 def _run(job: _Job, settings: Settings) -> ReportRun:
+    ledger = Ledger(settings.runs)
+    number = ledger.begin_run(
+        Run(
+            job.definition.name,
+            job.scope.branch,
+            job.values,
+            job.scheduled_for,
+            job.scope.first,
+            job.scope.until,
+        )
+    )
+    run = _made(job, settings)
+    ledger.end_run(number, run.state, run.seconds, run.page, run.error)
+    return run
+
+
+def _made(job: _Job, settings: Settings) -> ReportRun:
     started = time.perf_counter()
     notebook, failed = job.page.with_suffix(".ipynb"), job.page.with_suffix(".failed.ipynb")
     try:
@@ -195,17 +241,23 @@ def _run(job: _Job, settings: Settings) -> ReportRun:
             _write(failed, _notebook_text(executed))
         else:
             _write(notebook, _notebook_text(executed))
-            _write(job.page, _render(executed, job.title, job.description))
+            _write(job.page, _render(executed, job.title, job.description, job.notice))
             failed.unlink(missing_ok=True)
     except Exception as problem:  # noqa: BLE001 - whatever fails, the other pages are made
         error = _one_line(f"{type(problem).__name__}: {problem}")
     return ReportRun(
-        job.definition.name,
-        job.scope.branch,
-        "failed" if error else "done",
-        None if error else job.page,
-        time.perf_counter() - started,
-        error,
+        name=job.definition.name,
+        branch=job.scope.branch,
+        state="failed" if error else "done",
+        page=None if error else job.page,
+        seconds=time.perf_counter() - started,
+        error=error,
+        notebook=failed if error else notebook,
+        title=job.title,
+        parameters=job.values,
+        until=job.scope.until,
+        scheduled_for=job.scheduled_for,
+        notice=job.notice,
     )
 
 
@@ -244,7 +296,7 @@ def _kernels(settings: Settings, folder: Path) -> type[AsyncKernelManager]:
     """Kernels of this very Python, with these settings, that talk through files in `folder`."""
     environment = {
         f"BREWTOPIA_{name.upper()}": str(value)
-        for name, value in settings.model_dump().items()
+        for name, value in (settings.model_dump() | NO_MAIL).items()
         if value is not None
     }
 
@@ -284,9 +336,9 @@ def _notebook_text(notebook: Any) -> str:
     return f"{nbformat.writes(notebook)}\n"
 
 
-def _render(notebook: Any, title: str, description: str) -> str:
+def _render(notebook: Any, title: str, description: str, notice: str | None) -> str:
     exporter = HTMLExporter(template_name="report", extra_template_basedirs=[TEMPLATES])
-    about = {"report": {"title": title, "description": description}}
+    about = {"report": {"title": title, "description": description, "notice": notice}}
     page, _ = exporter.from_notebook_node(notebook, resources=about)
     return str(page)
 

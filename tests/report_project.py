@@ -28,6 +28,8 @@ def settings_of(folder: Path) -> Settings:
         lake=str(folder / "lake"),
         warehouse=str(folder / "warehouse.duckdb"),
         reports=str(folder / "output"),
+        mail=f"outbox:{folder / 'outbox'}",
+        runs=str(folder / "runs.sqlite"),
     )
 
 
