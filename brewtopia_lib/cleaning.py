@@ -3,10 +3,13 @@
 Nothing of a row but what its feed names goes past the parser. Each distinct text (an item, a
 list of items, an amount, a branch) is parsed once, however many rows share it.
 
-An order's id is 126 bits of the MD5 of its time, total, payment, items (a digest of 98 bits and
-more), branch and till transaction id, with an ordinal where equal orders stand in one object. For
-n = 10⁹ different orders the chance that any two share an id is at most n²/2 · (2⁻¹²⁶ + 2⁻⁹⁸), about
-1.6 · 10⁻¹²: below one in 10⁹. Nobody gains by forging tills, so MD5's known weakness is none here.
+An order's id has two halves. Every value an order holds (its branch, payment, total, till
+transaction and, weighted by their line numbers, its items) has two marks, 59 bits each cut from a
+SHA-256; a half is the sum of the marks and a multiple of the time, with a step for each further
+equal order in one object. Two different orders share an id only if two sums of such marks agree by
+chance: at most 2⁻⁵³ in one half and 2⁻⁴⁵ in the other, which an item's marks keep beside a line
+number. Among n = 10⁹ orders the chance of any such pair is at most n²/2 · 2⁻⁹⁸ ≈ 1.6 · 10⁻¹²,
+below one in 10⁹.
 """
 
 import hashlib
@@ -34,8 +37,9 @@ from brewtopia_lib.values import parse_branch, parse_payment, parse_pence
 
 _ITEM_COLUMNS = (
     "product varchar, size varchar, flavour varchar, quantity integer,"
-    " unit_price decimal(12, 2), line_total decimal(12, 2), problem varchar, mark_1 bigint, mark_2 bigint"
+    " unit_price decimal(12, 2), line_total decimal(12, 2), problem varchar, high bigint, low bigint"
 )
+_MARK_COLUMNS = "high bigint, low bigint"
 _LINE_TEXTS = ("product", "size", "flavour", "unit_price", "quantity", "line_total")
 
 
@@ -125,10 +129,10 @@ def connect(temp_folder: Path | None = None, memory_limit: str | None = None) ->
 def clean_texts(connection: DuckDBPyConnection, feed: Feed, texts: Sequence[RawText]) -> None:
     """Clean objects of one feed into the connection's temp tables and views.
 
-    Leaves `clean_orders` (object_no, order_high, order_low, branch, sold_at, payment, total, total_matches,
-    basket_no), `clean_lines` (basket_no, line_no, item_no), `clean_items` (item_no, product, size,
-    flavour, quantity, unit_price, line_total) and `clean_rejects` (object_no, line_number, reason, branch, sold_on, total,
-    row_length).
+    Leaves `clean_orders` (object_no, order_high, order_low, branch, sold_at, payment, total,
+    total_matches, basket_no), `clean_lines` (basket_no, line_no, item_no), `clean_items` (item_no,
+    product, size, flavour, quantity, unit_price, line_total) and `clean_rejects` (object_no,
+    line_number, reason, branch, sold_on, total, row_length).
     """
     read_raw(connection, feed, texts)
     connection.execute(_sql("date_order"))
@@ -146,42 +150,67 @@ def clean_texts(connection: DuckDBPyConnection, feed: Feed, texts: Sequence[RawT
 
 
 def _parse_values(connection: DuckDBPyConnection, feed: Feed) -> None:
+    given = connection.execute(
+        "select distinct raw.object_no, raw.branch, object.branch"
+        " from raw join object on raw.object_no = object.object_no"
+    ).fetchall()
+    branches = [
+        (object_no, text, name, *_marks(name))
+        for object_no, text, constant in given
+        for name in [constant or _branch(text, feed)]
+    ]
     fill(
-        connection, "branches", "text varchar, branch varchar",
-        [
-            (text, None if feed.is_null(text) else parse_branch(text, feed.values.branch))
-            for text in _distinct(connection, "branch")
-        ],
+        connection, "branches",
+        f"object_no integer, text varchar, branch varchar, {_MARK_COLUMNS}", branches,
     )  # fmt: skip
+    payments = [
+        (text, parse_payment(text, feed.values.payment))
+        for text in _distinct(connection, "payment")
+    ]
     fill(
-        connection, "payments", "text varchar, payment varchar",
-        [(text, parse_payment(text, feed.values.payment)) for text in _distinct(connection, "payment")],
+        connection, "payments", f"text varchar, payment varchar, {_MARK_COLUMNS}",
+        [(text, payment, *_marks(payment)) for text, payment in payments],
     )  # fmt: skip
     mark, currency = feed.money.decimal_mark, feed.money.currency
-    has_total = "total" in feed.columns
+    totals = [(text, parse_pence(text, mark, currency)) for text in _distinct(connection, "total")]
+    is_absent = "total" not in feed.columns
     fill(
-        connection, "totals", "text varchar, total decimal(12, 2), is_absent boolean",
-        [
-            (text, _pounds(parse_pence(text, mark, currency)), not has_total)
-            for text in _distinct(connection, "total")
-        ],
+        connection, "totals",
+        f"text varchar, total decimal(12, 2), is_absent boolean, {_MARK_COLUMNS}",
+        [(text, _pounds(pence), is_absent, *_marks(pence)) for text, pence in totals],
     )  # fmt: skip
     if feed.per_line:
-        texts = _distinct(connection, "order")
+        orders = [
+            (text, text.strip())
+            for text in _distinct(connection, "order")
+            if not feed.is_null(text)
+        ]
         fill(
-            connection, "order_texts", 'text varchar, "order" varchar',
-            [(text, text.strip()) for text in texts if not feed.is_null(text)],
+            connection, "order_texts", f'text varchar, "order" varchar, {_MARK_COLUMNS}',
+            [(text, order, *_marks(order)) for text, order in orders],
         )  # fmt: skip
+
+
+def _branch(text: str, feed: Feed) -> str | None:
+    return None if feed.is_null(text) else parse_branch(text, feed.values.branch)
+
+
+def _marks(value: str | int | None) -> tuple[int, int]:
+    """Two numbers of 59 bits that stand for a value; see the module's docstring."""
+    digest = hashlib.sha256(repr(value).encode()).digest()
+    return int.from_bytes(digest[:8]) >> 5, int.from_bytes(digest[8:16]) >> 5
 
 
 def _parse_baskets(connection: DuckDBPyConnection, feed: Feed) -> None:
     """Fill items (each distinct piece of text) and joined_lines (texts that need joining)."""
     assert feed.items is not None
     connection.execute("set variable separator = ?", [feed.items.separator])
-    connection.execute("set variable nulls = ?", [list(feed.nulls)])
     connection.execute(_sql("pieces"))
     pieces = connection.execute("select distinct text from basket_pieces").fetchall()
-    items = [(text, parse_item(text, feed)) for (text,) in pieces]
+    items = [
+        (text, Item(problem="no_items") if feed.is_null(text) else parse_item(text, feed))
+        for (text,) in pieces
+    ]
     _fill_items(connection, "text varchar", [((text,), item) for text, item in items])
     doubtful = connection.execute(
         "select basket_no, text from basket_texts where basket_no in"
@@ -238,12 +267,11 @@ def _fill_items(
 
 
 def _item_row(number: int, key: tuple[str | None, ...], item: Item) -> tuple[Any, ...]:
-    # 53 and 45 bits leave room for the line number and its square in a sum of BIGINTs.
-    mark = int.from_bytes(hashlib.sha256(repr(item).encode()).digest()[:16])
+    # 53 and 45 bits leave room for the line number and its square in a BIGINT.
+    high, low = _marks(repr(item))
     return (
         number, *key, item.product, item.size, item.flavour, item.quantity,
-        _pounds(item.unit_pence), _pounds(item.line_pence), item.problem,
-        mark >> 75, mark & ((1 << 45) - 1),
+        _pounds(item.unit_pence), _pounds(item.line_pence), item.problem, high >> 6, low >> 14,
     )  # fmt: skip
 
 

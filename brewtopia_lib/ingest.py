@@ -230,7 +230,7 @@ def _clean_batch(
                 f"cleaning ran out of memory or of disk for spilled data in {lake.folder}: "
                 "free some space, or set BREWTOPIA_MEMORY_LIMIT"
             ) from error
-        except (duckdb.Error, ValueError):
+        except (duckdb.DataError, duckdb.InvalidInputException, ValueError):
             # Whatever one file brings that nobody thought of, the others shall not suffer.
             for one in group:
                 _clean_alone(connection, lake, one, summary)
@@ -242,7 +242,7 @@ def _clean_alone(
     source = one.fetched.object.source
     try:
         _clean_group(connection, lake, [one], summary)
-    except (duckdb.Error, ValueError) as error:
+    except (duckdb.DataError, duckdb.InvalidInputException, ValueError) as error:
         # The engine's own words may quote a value of the file: they are not passed on.
         summary.failures.append(
             (source, f"{source}: cleaning failed ({type(error).__name__}); please report this file")

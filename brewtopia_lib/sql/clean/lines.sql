@@ -38,7 +38,7 @@ select
     heads.head_no,
     head."order",
     coalesce(rows.sold_at, head.sold_at) as sold_at,
-    coalesce(object.branch, own_branches.branch, head_branches.branch) as branch,
+    coalesce(own_branches.branch, head_branches.branch) as branch,
     case when own_payments.payment = 'UNKNOWN' then head_payments.payment
          else own_payments.payment end as payment,
     coalesce(own_totals.total, head_totals.total) as till_total,
@@ -48,16 +48,17 @@ select
         when heads.head_no is null or heads.head_no = -1 then 'orphan_row'
         when not head.is_head then 'no_order'
         when coalesce(rows.sold_at, head.sold_at) is null then 'bad_timestamp'
-        when coalesce(object.branch, own_branches.branch, head_branches.branch) is null
+        when coalesce(own_branches.branch, head_branches.branch) is null
             then 'no_branch'
         else items.problem
     end as reason
 from rows
 join heads using (row_no)
-join object using (object_no)
 left join rows as head on heads.head_no = head.row_no
-left join branches as own_branches on rows.branch = own_branches.text
-left join branches as head_branches on head.branch = head_branches.text
+left join branches as own_branches
+    on rows.object_no = own_branches.object_no and rows.branch = own_branches.text
+left join branches as head_branches
+    on head.object_no = head_branches.object_no and head.branch = head_branches.text
 left join payments as own_payments on rows.payment = own_payments.text
 left join payments as head_payments on head.payment = head_payments.text
 left join totals as own_totals on rows.total = own_totals.text

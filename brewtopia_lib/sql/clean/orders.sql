@@ -1,5 +1,6 @@
 -- One row per raw row (parsed), then per order (repeats); for feeds with one row per order.
 -- Reads raw, object and the value tables; every distinct text has been parsed once before.
+-- An order's number is the sum of the marks of all that it says, in two halves: see cleaning.py.
 
 create or replace temp table parsed as
 with doubtful_baskets as (
@@ -16,20 +17,22 @@ joined as (
         raw.line_number,
         raw.row_hash,
         raw.sold_at,
-        coalesce(object.branch, branches.branch) as branch,
+        branches.branch,
         payments.payment,
         totals.total as till_total,
         totals.is_absent,
         basket_texts.basket_no,
         basket_sums.lines_total,
-        basket_sums.digest,
+        branches.high + payments.high + totals.high + basket_sums.high
+        + epoch_ms(raw.sold_at) * 101161 as order_high,
+        branches.low + payments.low + totals.low + basket_sums.low
+        + epoch_ms(raw.sold_at) * 130987 as order_low,
         case
             when basket_sums.basket_no is null then coalesce(basket_problems.problem, 'no_items')
         end as problem,
         doubtful_baskets.basket_no is not null as is_doubtful
     from raw
-    join object using (object_no)
-    left join branches on raw.branch = branches.text
+    left join branches on raw.object_no = branches.object_no and raw.branch = branches.text
     left join payments on raw.payment = payments.text
     left join totals on raw.total = totals.text
     left join basket_texts on raw.items = basket_texts.text
@@ -38,7 +41,7 @@ joined as (
     left join doubtful_baskets on basket_texts.basket_no = doubtful_baskets.basket_no
 )
 select
-    * exclude (lines_total, is_absent, digest, problem, is_doubtful),
+    * exclude (lines_total, is_absent, problem, is_doubtful),
     coalesce(till_total, lines_total) as total,
     coalesce(till_total = lines_total, is_absent) as total_matches,
     case
@@ -46,17 +49,14 @@ select
         when branch is null then 'no_branch'
         when problem is not null then problem
         when is_doubtful and till_total <> lines_total then 'bad_items'
-    end as reason,
-    md5_number(concat_ws(
-        chr(31), epoch_ms(sold_at), till_total, payment, digest, branch
-    )) as content
+    end as reason
 from joined;
 
 -- rows that look like another of their object: copies of a row, and equal orders told apart
 create or replace temp table repeats as
 with suspects as (
-    select object_no, content, null as row_hash from parsed
-    where reason is null group by object_no, content having count(*) > 1
+    select object_no, order_high, order_low from parsed
+    where reason is null group by object_no, order_high, order_low having count(*) > 1
 ),
 rejected_suspects as (
     select object_no, row_hash from parsed
@@ -64,22 +64,27 @@ rejected_suspects as (
 ),
 copies as (
     select
-        row_no, object_no, content, reason,
-        row_number() over (partition by object_no, content, row_hash order by row_no) as copy
+        row_no, object_no, order_high, order_low,
+        row_number() over (
+            partition by object_no, order_high, order_low, row_hash order by row_no
+        ) as copy
     from parsed
-    where reason is null and (object_no, content) in (select object_no, content from suspects)
+    semi join suspects using (object_no, order_high, order_low)
+    where reason is null
 ),
 rejected_copies as (
     select
         row_no,
         row_number() over (partition by object_no, row_hash order by row_no) as copy
     from parsed
+    semi join rejected_suspects using (object_no, row_hash)
     where reason is not null
-        and (object_no, row_hash) in (select object_no, row_hash from rejected_suspects)
 )
-select row_no, true as is_copy, null as ordinal from copies where copy > 1
+select row_no, true as is_copy, 1 as ordinal from copies where copy > 1
 union all
-select row_no, false, row_number() over (partition by object_no, content order by row_no)
+select
+    row_no, false,
+    row_number() over (partition by object_no, order_high, order_low order by row_no)
 from copies where copy = 1
 union all
-select row_no, true, null from rejected_copies where copy > 1;
+select row_no, true, 1 from rejected_copies where copy > 1;

@@ -12,11 +12,21 @@ with orders as (
     group by basket_no, object_no, branch, "order"
 )
 select
-    row_no, object_no, branch, sold_at, payment, basket_no,
+    orders.row_no, orders.object_no, orders.branch, orders.sold_at, orders.payment,
+    orders.basket_no,
     coalesce(till_total, lines_total) as total,
-    coalesce(till_total = lines_total, is_absent) as total_matches,
-    md5_number(concat_ws(
-        chr(31), epoch_ms(sold_at), till_total, payment, digest, branch, "order"
-    )) as order_number
+    coalesce(till_total = lines_total, orders.is_absent) as total_matches,
+    branch_marks.high + payment_marks.high + total_marks.high + basket_sums.high
+    + order_marks.high + epoch_ms(orders.sold_at) * 101161 as order_high,
+    branch_marks.low + payment_marks.low + total_marks.low + basket_sums.low
+    + order_marks.low + epoch_ms(orders.sold_at) * 130987 as order_low
 from orders
-join basket_sums using (basket_no);
+join basket_sums using (basket_no)
+join (select distinct branch, high, low from branches) as branch_marks
+    on orders.branch = branch_marks.branch
+join (select distinct payment, high, low from payments) as payment_marks
+    on orders.payment = payment_marks.payment
+join (select distinct total, high, low from totals) as total_marks
+    on orders.till_total is not distinct from total_marks.total
+join (select distinct "order", high, low from order_texts) as order_marks
+    on orders."order" = order_marks."order";

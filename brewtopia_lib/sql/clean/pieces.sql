@@ -15,7 +15,6 @@ with split as (
             else string_split(text, getvariable('separator'))
         end as pieces
     from basket_texts
-    where lower(trim(text)) not in (select unnest(getvariable('nulls')))
 )
 select basket_no, unnest(pieces) as text, generate_subscripts(pieces, 1) as line_no
 from split;

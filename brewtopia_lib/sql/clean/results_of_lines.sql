@@ -1,10 +1,7 @@
 -- One row per order kept, and per row rejected after parsing; for one row per order line.
 create or replace temp view clean_orders as
 select
-    object_no,
-    cast(order_number >> 65 as bigint) as order_high,
-    cast(order_number & 9223372036854775807 as bigint) as order_low,
-    branch, sold_at, payment, total, total_matches, basket_no
+    object_no, order_high, order_low, branch, sold_at, payment, total, total_matches, basket_no
 from parsed;
 
 create or replace temp view rejected_rows as

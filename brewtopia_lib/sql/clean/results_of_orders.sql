@@ -1,22 +1,14 @@
 -- One row per order kept, and per row rejected after parsing; for one row per order.
 create or replace temp view clean_orders as
-with kept as (
-    select
-        parsed.*,
-        case
-            when coalesce(repeats.ordinal, 1) = 1 then parsed.content
-            else md5_number(concat_ws(chr(31), parsed.content, repeats.ordinal))
-        end as order_number
-    from parsed
-    left join repeats using (row_no)
-    where parsed.reason is null and not coalesce(repeats.is_copy, false)
-)
 select
-    object_no,
-    cast(order_number >> 65 as bigint) as order_high,
-    cast(order_number & 9223372036854775807 as bigint) as order_low,
-    branch, sold_at, payment, total, total_matches, basket_no
-from kept;
+    parsed.object_no,
+    parsed.order_high + coalesce(repeats.ordinal - 1, 0) * 2147483647 as order_high,
+    parsed.order_low + coalesce(repeats.ordinal - 1, 0) * 998244353 as order_low,
+    parsed.branch, parsed.sold_at, parsed.payment, parsed.total, parsed.total_matches,
+    parsed.basket_no
+from parsed
+left join repeats using (row_no)
+where parsed.reason is null and not coalesce(repeats.is_copy, false);
 
 create or replace temp view rejected_rows as
 select

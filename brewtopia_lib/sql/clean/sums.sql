@@ -1,6 +1,6 @@
--- One row per basket whose items are all good: what its lines come to, and a digest of them.
+-- One row per basket whose items are all good: what its lines come to, and its own two marks.
 -- The marks of its items are summed, weighted by line number and by its square, so that nothing
--- needs sorting and the order of the lines still counts.
+-- needs sorting and the order of the lines still counts; 2^59 - 55 is prime.
 create or replace temp table basket_problems as
 select
     basket_no,
@@ -18,7 +18,8 @@ select
     cast(count(*) as integer) as line_count,
     cast(sum(quantity) as integer) as units,
     cast(sum(line_total) as decimal(12, 2)) as lines_total,
-    concat_ws(':', count(*), sum(mark_1 * line_no), sum(mark_2 * line_no * line_no)) as digest
+    cast(sum(high * line_no) % 576460752303423433 as bigint) as high,
+    cast(sum(low * line_no * line_no) % 576460752303423433 as bigint) as low
 from basket_lines
 join items using (item_no)
 group by basket_no;
