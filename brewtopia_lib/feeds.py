@@ -303,16 +303,19 @@ class Feed(_Table):
 
     def _places(self, header: Sequence[str]) -> dict[str, int]:
         cells = [folded_header(cell) for cell in header]
-        places: dict[str, int] = {}
-        for role, names in self.columns.items():
-            if isinstance(names, tuple):
-                found = [
-                    cells.index(folded_header(name))
-                    for name in names
-                    if folded_header(name) in cells
-                ]
-                places |= {role: found[0]} if found else {}
-        return places
+        found = {
+            role: [cells.index(name) for name in names if name in cells]
+            for role, names in self._headers.items()
+        }
+        return {role: places[0] for role, places in found.items() if places}
+
+    @cached_property
+    def _headers(self) -> dict[str, list[str]]:
+        return {
+            role: [folded_header(name) for name in names]
+            for role, names in self.columns.items()
+            if isinstance(names, tuple)
+        }
 
 
 @dataclass(frozen=True)
@@ -346,29 +349,18 @@ def choose_feed(
     Raises:
         FeedError: no feed takes the file, or two do and neither says that it comes before.
     """
-    taking: list[Choice] = []
-    near: list[tuple[int, str]] = []
-    has_rows = False
-    for feed in feeds:
-        rows = sample(feed.file)
-        cells = [row.fields or () for row in rows]
-        if not cells:
-            continue
-        has_rows = True
-        layout = feed.layout(cells)
-        lacks = feed.lacks(cells[0])
-        if layout is None and 0 < len(lacks) <= len(feed.columns) // 2:
-            near.append((len(lacks), f"feed {feed.name} finds no column for {', '.join(lacks)}"))
-        elif layout is not None and not feed.takes_name(file_name):
-            near.append((0, f"feed {feed.name} would, but for its [file] name {feed.file.name!r}"))
-        elif layout is not None:
-            taking.append(Choice(feed, layout, rows))
-    if not has_rows:
+    samples = [(feed, sample(feed.file)) for feed in feeds]
+    if not any(rows for _, rows in samples):
         return None
+    fitting = [
+        Choice(feed, layout, rows)
+        for feed, rows in samples
+        if rows and (layout := feed.layout([row.fields or () for row in rows])) is not None
+    ]
+    taking = [choice for choice in fitting if choice.feed.takes_name(file_name)]
     if not taking:
-        hint = f" ({min(near)[1]})" if near else ""
         raise FeedError(
-            f"no feed takes this file: it has {_shown(sample)}{hint}; "
+            f"no feed takes this file: it has {_shown(sample)}{_hint(samples, fitting)}; "
             f"{GUIDE} shows how to add a till"
         )
     beaten = {name for choice in taking for name in choice.feed.before}
@@ -439,6 +431,23 @@ def _text(path: Path) -> str:
         raise FeedError(f"feed {path} cannot be read: {error.strerror}; see {GUIDE}") from None
     except UnicodeDecodeError:
         raise FeedError(f"feed {path} is not UTF-8 text: save it as such; see {GUIDE}") from None
+
+
+def _hint(samples: Iterable[tuple[Feed, Sequence[Record]]], fitting: Sequence[Choice]) -> str:
+    """What would make a feed take a file that none takes, if one comes near it."""
+    for choice in fitting:
+        return (
+            f" (feed {choice.feed.name} would, but for its [file] name {choice.feed.file.name!r})"
+        )
+    near = [
+        (len(lacks), feed.name, lacks)
+        for feed, rows in samples
+        if rows and 0 < len(lacks := feed.lacks(rows[0].fields or ())) <= len(feed.columns) // 2
+    ]
+    if not near:
+        return ""
+    _, name, lacks = min(near)
+    return f" (feed {name} finds no column for {', '.join(lacks)})"
 
 
 def _shown(sample: Callable[[FileRule], Sequence[Record]]) -> str:

@@ -19,15 +19,15 @@ _HEADER_WORDS = frozenset(
 
 
 def looks_like_header(cells: Sequence[str]) -> bool:
-    """Whether a first row holds names of columns: every cell words, no cell a digit."""
-    return all(cell.strip() and not re.search(r"\d", cell) for cell in cells) and any(
-        _is_header_word(cell) for cell in cells
-    )
+    """Whether a first row holds names of columns: mostly known ones, or words without a digit."""
+    known = sum(map(_is_header_word, cells))
+    is_wordy = all(cell.strip() and not re.search(r"\d", cell) for cell in cells)
+    return 2 * known >= len(cells) or (known > 0 and is_wordy)
 
 
 def shown_header(cells: Sequence[str]) -> str:
     """A first row as an error may show it: only words that headers use, never data."""
-    if not looks_like_header(cells) or sum(map(_is_header_word, cells)) < 2:
+    if sum(map(_is_header_word, cells)) < 2 or not looks_like_header(cells):
         return f"{len(cells)} columns and no header that is known"
     return f"the header {', '.join(c.strip() if _is_header_word(c) else '…' for c in cells)}"
 

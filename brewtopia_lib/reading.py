@@ -86,8 +86,7 @@ def read_raw(connection: DuckDBPyConnection, feed: Feed, texts: Sequence[RawText
         [(text.object_no, text.branch, text.skip_lines + 1) for text in texts],
     )  # fmt: skip
     reader = _Reader(connection, feed, roles, secrets.randbits(63))
-    for text in reader.read_fast(texts):
-        reader.read_carefully(text)
+    reader.read_carefully(reader.read_fast(texts))
 
 
 @dataclass(frozen=True)
@@ -176,35 +175,38 @@ class _Reader:
             )
         return failed
 
-    def read_carefully(self, text: RawText) -> None:
-        cells = [text.layout.get(role) for role in self.roles]
-        date, time = text.layout.get("date"), text.layout.get("time")
+    def read_carefully(self, texts: Iterable[RawText]) -> None:
         rows: list[tuple[Any, ...]] = []
         broken: list[tuple[Any, ...]] = []
-        for record in self._records(text):
-            fields, problem = record.fields, record.problem
-            if fields is not None and len(fields) != text.width:
-                few = len(fields) < text.width
-                problem = "too_few_columns" if few else "too_many_columns"
-            if fields is None or problem is not None:
-                broken.append((text.object_no, record.line_number, problem, record.length))
-                continue
-            values = ["" if cell is None else fields[cell] for cell in cells]
-            if date is not None and time is not None:
-                values[self.roles.index("sold_at")] = f"{fields[date]} {fields[time]}"
-            digest = hash((self.salt, fields)) & 0xFFFF_FFFF_FFFF_FFFF
-            rows.append((text.object_no, record.line_number, digest, *values))
-            if len(rows) == _BLOCK_ROWS:
-                self._append_rows(rows)
-                rows.clear()
-        self._append_rows(rows)
-        append(self.connection, "broken", broken)
+        for text in texts:
+            cells = [text.layout.get(role) for role in self.roles]
+            date, time = text.layout.get("date"), text.layout.get("time")
+            for record in self._records(text):
+                fields, problem = record.fields, record.problem
+                if fields is not None and len(fields) != text.width:
+                    few = len(fields) < text.width
+                    problem = "too_few_columns" if few else "too_many_columns"
+                if len(rows) + len(broken) == _BLOCK_ROWS:
+                    self._append_rows(rows, broken)
+                    rows, broken = [], []
+                if fields is None or problem is not None:
+                    broken.append((text.object_no, record.line_number, problem, record.length))
+                    continue
+                values = ["" if cell is None else fields[cell] for cell in cells]
+                if date is not None and time is not None:
+                    values[self.roles.index("sold_at")] = f"{fields[date]} {fields[time]}"
+                digest = hash((self.salt, fields)) & 0xFFFF_FFFF_FFFF_FFFF
+                rows.append((text.object_no, record.line_number, digest, *values))
+        self._append_rows(rows, broken)
 
-    def _append_rows(self, rows: Sequence[tuple[Any, ...]]) -> None:
+    def _append_rows(
+        self, rows: Sequence[tuple[Any, ...]], broken: Sequence[tuple[Any, ...]]
+    ) -> None:
         names = ["object_no", "line_number", "row_hash", *self.roles]
         cells = [_timestamp("sold_at") if name == "sold_at" else f'"{name}"' for name in names]
         cells.insert(3, self._swapped("sold_at"))
         append(self.connection, "raw", rows, names, f"select {', '.join(cells)} from appended")
+        append(self.connection, "broken", broken)
 
     def _swapped(self, text: str) -> str:
         """SQL for the time of a text that has one only with day and month swapped."""
