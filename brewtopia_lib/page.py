@@ -258,7 +258,7 @@ def section(
     return Html(
         f'<section><h2>{safe(headline.text)}</h2><p class="measure">{safe(measure)}</p>'
         f"{card}</section>",
-        together(*inside).digest,
+        [{"headline": headline.text}, *together(*inside).digest],
     )
 
 
