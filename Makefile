@@ -1,7 +1,7 @@
 # Everything a newcomer or a contributor runs. `make` alone lists the targets.
 #
 #   PYTHON=python3.12   the Python a new .venv is made with
-#   ARGS=…              more arguments for `make test` and `make sample`
+#   ARGS=…              more arguments for `make test`, `make sample` and `make bench`
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -66,8 +66,8 @@ format: $(READY) ## Let ruff put the code in order
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(READY) ## Run the benchmarks
-	$(BIN)/python -m benchmarks
+bench: $(READY) ## Measure against DuckDB and pandas on the same data
+	$(BIN)/python -m benchmarks $(ARGS)
 
 clean: ## Remove .venv and caches; data and reports stay
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build *.egg-info
