@@ -2,8 +2,8 @@
 
 A batch is five files of one name: `orders/`, `lines/`, `items/`, `rejects/` and, written last,
 `objects/`, whose presence is the commit. An order names its basket, the lines of a basket name
-their items: what many orders share is written once. Nothing is ever changed; a newer version of a raw object is a row in
-a later batch, and the one that its source held last is current.
+their items: what many orders share is written once. Nothing is ever changed; a newer version of a
+raw object is a row in a later batch, and the one that its source held last is current.
 """
 
 import contextlib
