@@ -10,6 +10,7 @@ from typing import Any, Literal, ParamSpec, TypeVar
 
 import matplotlib
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
@@ -86,7 +87,8 @@ def svg(figure: Figure) -> str:
     stream = io.StringIO()
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
-        figure.savefig(stream, format="svg", metadata={"Date": None, "Creator": None})
+        # savefig would lay it out and go through it twice
+        FigureCanvasSVG(figure).print_svg(stream, metadata={"Date": None, "Creator": None})
     drawing = stream.getvalue()
     drawing = drawing[drawing.index("<svg") :].replace("'DejaVu Sans'", FONTS)
     return re.sub(r"<metadata>.*?</metadata>\s*", "", drawing, flags=re.DOTALL)
