@@ -20,6 +20,7 @@ from brewtopia_lib.errors import BrewtopiaError, SourceError, UsageError
 
 if TYPE_CHECKING:
     from brewtopia_lib.ingest import CleanSummary, IngestSummary, LoadSummary
+    from brewtopia_lib.reports import ReportRun
 
 FAILURES_SHOWN = 20
 QUALITY = ("quality_summary", "quality_files", "mismatched_totals", "look_alikes")
@@ -31,6 +32,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+
+schedule_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(schedule_app, name="schedule", help="What is scheduled; run what is due.")
 
 Uris = Annotated[
     list[str] | None,
@@ -199,12 +203,27 @@ def report(
             metavar="N", min=1, help="Reports made at the same time. [default: one a core]"
         ),
     ] = None,
+    email: Annotated[bool, typer.Option("--email", help="Mail it to its recipients.")] = False,
+    to: Annotated[
+        list[str] | None, typer.Option(metavar="ADDRESS", help="Mail it here; repeatable.")
+    ] = None,
+    resend: Annotated[
+        bool, typer.Option("--resend", help="Mail again what was, or may have been, sent.")
+    ] = False,
 ) -> None:
     """Make a report, and print the page to open."""
     if branch and all_branches:
         raise UsageError("--branch and --all-branches exclude each other: give one of them")
+    if resend and not (email or to):
+        raise UsageError("--resend goes with --email or --to")
     until_day = _day(until)
     parameters = dict(_parameter(text) for text in parameter or ())
+    addresses = [_address(text) for text in to or ()]
+    if email and not addresses:
+        from brewtopia_lib.definitions import load_definition
+        from brewtopia_lib.delivery import check_recipients
+
+        check_recipients(load_definition(name))
 
     from brewtopia_lib.console import progress
     from brewtopia_lib.reports import run_report
@@ -225,13 +244,110 @@ def report(
     for run in runs:
         if not run.error:
             print(run.page)
-    _fail_if(
-        [
-            f"{run.name} for {run.branch or 'the whole chain'} could not be made: {run.error}"
-            for run in runs
-            if run.error
-        ]
-    )
+    failures = [
+        f"{run.name} for {run.branch or 'the whole chain'} could not be made: {run.error}"
+        for run in runs
+        if run.error
+    ]
+    if email or addresses:
+        failures += _mail(name, runs, addresses, resend)
+    _fail_if(failures)
+
+
+def _mail(
+    name: str, runs: "Sequence[ReportRun]", addresses: Sequence[str], resend: bool
+) -> list[str]:
+    """Mail the pages, print who has what, and give what failed."""
+    from brewtopia_lib.definitions import load_definition
+    from brewtopia_lib.delivery import deliver, report_failures
+    from brewtopia_lib.settings import load_settings
+
+    settings, definition = load_settings(), load_definition(name)
+    sent = deliver(settings, definition, runs, to=addresses, resend=resend)
+    sent += report_failures(settings, definition, runs, sent)
+    said = {"sent": "mailed to", "already": "was mailed before to"}
+    for one in sent:
+        if one.state in said:
+            print(f"{one.what} {said[one.state]} {one.recipient}")
+    return [
+        f"{one.what} was not mailed to {one.recipient}: {one.error}"
+        + (f"; to try again: {one.command}" if one.command else "")
+        for one in sent
+        if one.state not in said
+    ]
+
+
+@schedule_app.command("list")
+def schedule_list(as_json: AsJson = False) -> None:
+    """Every schedule, with when it is due next and what became of it last."""
+    from datetime import UTC, datetime
+
+    from brewtopia_lib.console import print_json, print_rows
+    from brewtopia_lib.runs import Ledger
+    from brewtopia_lib.schedule import entries
+    from brewtopia_lib.settings import load_settings
+
+    last = Ledger(load_settings().runs).last_occurrences()
+    found = entries()
+    columns = ("report", "cron", "time zone", "next", "last", "state")
+    rows = []
+    for entry in found:
+        if entry.timing:
+            soonest = next(entry.timing.times.after(datetime.now(UTC)), None)
+            moment, state = last.get(entry.name, (None, None))
+            rows.append(
+                (entry.name, entry.timing.cron, entry.timing.time_zone, soonest, moment, state)
+            )
+    if as_json:
+        print_json([dict(zip(columns, row, strict=True)) for row in rows])
+    elif rows:
+        print_rows(columns, rows)
+    else:
+        print("no report has a schedule")
+    _fail_if([entry.error for entry in found if entry.error])
+
+
+@schedule_app.command("next")
+def schedule_next(
+    count: Annotated[int, typer.Option(metavar="N", min=1, help="How many times to show.")] = 10,
+) -> None:
+    """The times at which reports are due next."""
+    from datetime import UTC, datetime
+    from itertools import islice
+
+    from brewtopia_lib.schedule import upcoming
+
+    for moment, name in islice(upcoming(datetime.now(UTC)), count):
+        print(f"{moment:%a} {moment.isoformat(timespec='minutes')}  {name}")
+
+
+Workers = Annotated[
+    int | None,
+    typer.Option(metavar="N", min=1, help="Reports made at the same time. [default: one a core]"),
+]
+
+
+@schedule_app.command("due")
+def schedule_due(workers: Workers = None) -> None:
+    """Make and mail once what is due: for cron, a systemd timer or EventBridge."""
+    from brewtopia_lib.schedule import Scheduler
+    from brewtopia_lib.settings import load_settings
+
+    outcomes = Scheduler(load_settings(), workers=workers).run_due()
+    _fail_if([f"{one.report}: {one.note}" for one in outcomes if one.is_failed])
+
+
+@schedule_app.command("run")
+def schedule_run(workers: Workers = None) -> None:
+    """Make and mail what is due whenever it is, until told to end."""
+    from brewtopia_lib.schedule import Scheduler
+    from brewtopia_lib.settings import load_settings
+
+    Scheduler(load_settings(), workers=workers, say=_tell_now).keep_running()
+
+
+def _tell_now(text: str) -> None:
+    print(text, flush=True)
 
 
 @app.command()
@@ -266,6 +382,15 @@ def _day(text: str | None) -> date | None:
         return date.fromisoformat(text) if text is not None else None
     except ValueError:
         raise UsageError(f"{text!r} is no date: write it as in 2024-03-31") from None
+
+
+def _address(text: str) -> str:
+    from brewtopia_lib.definitions import mail_address
+
+    try:
+        return mail_address(text)
+    except ValueError as error:
+        raise UsageError(str(error)) from None
 
 
 def _parameter(text: str) -> tuple[str, str]:

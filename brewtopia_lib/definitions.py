@@ -50,7 +50,7 @@ class Timing(_Declared):
 
     cron: str
     time_zone: str
-    catch_up: Annotated[int, Field(ge=0, le=100)] = 3
+    catch_up: Annotated[int, Field(ge=1, le=100)] = 3
     requires_data_until: Literal["today", "yesterday"] | None = None
     when_data_missing: Literal["send", "wait"] = "send"
     wait_hours: Annotated[float, Field(gt=0, le=168)] = 6.0

@@ -284,5 +284,5 @@ def _said(said: Mapping[str, Any]) -> Said:
 
 
 def _chart(said: Mapping[str, Any]) -> Chart:
-    texts = (_line(said[key]) for key in ("headline", "measure", "numbers"))
-    return Chart(*texts, base64.b64decode(said["png"]))
+    headline, measure, numbers = (_line(said[key]) for key in ("headline", "measure", "numbers"))
+    return Chart(headline, measure, numbers, base64.b64decode(said["png"]))

@@ -183,6 +183,12 @@ class Ledger:
             )
             return state
 
+    def send_state(self, key: SendKey) -> SendState | None:
+        """What the ledger knows of a message; None where it knows nothing."""
+        with self.transaction() as rows:
+            known = rows.execute(f"select state from sends where {_SAME}", key).fetchone()
+            return known["state"] if known else None
+
     def end_send(self, key: SendKey, state: SendState, error: str | None = None) -> None:
         """Notes what became of a message that was being sent."""
         with self.transaction() as rows:
@@ -196,6 +202,15 @@ class Ledger:
         with self.transaction() as rows:
             found = rows.execute("select * from sends order by changed_at, recipient, parameters")
             return [dict(row) for row in found]
+
+    def last_occurrences(self) -> dict[str, tuple[datetime, str]]:
+        """By report, the newest time it was due, and what became of it."""
+        with self.transaction() as rows:
+            found = rows.execute("select * from occurrences order by scheduled_for").fetchall()
+        return {
+            row["report"]: (datetime.fromisoformat(row["scheduled_for"]), row["state"])
+            for row in found
+        }
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
