@@ -155,7 +155,7 @@ def _parse_values(connection: DuckDBPyConnection, feed: Feed) -> None:
         " from raw join object on raw.object_no = object.object_no"
     ).fetchall()
     branches = [
-        (object_no, text, name, *_marks(name))
+        (object_no, text, name, *_marks("branch", name))
         for object_no, text, constant in given
         for name in [constant or _branch(text, feed)]
     ]
@@ -169,7 +169,7 @@ def _parse_values(connection: DuckDBPyConnection, feed: Feed) -> None:
     ]
     fill(
         connection, "payments", f"text varchar, payment varchar, {_MARK_COLUMNS}",
-        [(text, payment, *_marks(payment)) for text, payment in payments],
+        [(text, payment, *_marks("payment", payment)) for text, payment in payments],
     )  # fmt: skip
     mark, currency = feed.money.decimal_mark, feed.money.currency
     totals = [(text, parse_pence(text, mark, currency)) for text in _distinct(connection, "total")]
@@ -177,7 +177,7 @@ def _parse_values(connection: DuckDBPyConnection, feed: Feed) -> None:
     fill(
         connection, "totals",
         f"text varchar, total decimal(12, 2), is_absent boolean, {_MARK_COLUMNS}",
-        [(text, _pounds(pence), is_absent, *_marks(pence)) for text, pence in totals],
+        [(text, _pounds(pence), is_absent, *_marks("total", pence)) for text, pence in totals],
     )  # fmt: skip
     if feed.per_line:
         orders = [
@@ -187,7 +187,7 @@ def _parse_values(connection: DuckDBPyConnection, feed: Feed) -> None:
         ]
         fill(
             connection, "order_texts", f'text varchar, "order" varchar, {_MARK_COLUMNS}',
-            [(text, order, *_marks(order)) for text, order in orders],
+            [(text, order, *_marks("order", order)) for text, order in orders],
         )  # fmt: skip
 
 
@@ -195,9 +195,9 @@ def _branch(text: str, feed: Feed) -> str | None:
     return None if feed.is_null(text) else parse_branch(text, feed.values.branch)
 
 
-def _marks(value: str | int | None) -> tuple[int, int]:
-    """Two numbers of 59 bits that stand for a value; see the module's docstring."""
-    digest = hashlib.sha256(repr(value).encode()).digest()
+def _marks(role: str, value: object) -> tuple[int, int]:
+    """Two numbers of 59 bits that stand for a value in its role; see the module's docstring."""
+    digest = hashlib.sha256(repr((role, value)).encode()).digest()
     return int.from_bytes(digest[:8]) >> 5, int.from_bytes(digest[8:16]) >> 5
 
 
@@ -267,8 +267,8 @@ def _fill_items(
 
 
 def _item_row(number: int, key: tuple[str | None, ...], item: Item) -> tuple[Any, ...]:
-    # 53 and 45 bits leave room for the line number and its square in a BIGINT.
-    high, low = _marks(repr(item))
+    # 53 and 45 bits leave room for a line number below 512 and its square in a BIGINT.
+    high, low = _marks("item", item)
     return (
         number, *key, item.product, item.size, item.flavour, item.quantity,
         _pounds(item.unit_pence), _pounds(item.line_pence), item.problem, high >> 6, low >> 14,

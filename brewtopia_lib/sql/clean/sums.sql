@@ -13,13 +13,17 @@ group by basket_no;
 delete from basket_lines where basket_no in (select basket_no from basket_problems);
 
 create or replace temp table basket_sums as
+with weighted as (
+    select basket_no, item_no, 1 + line_no % 511 as weight
+    from basket_lines
+)
 select
     basket_no,
     cast(count(*) as integer) as line_count,
     cast(sum(quantity) as integer) as units,
     cast(sum(line_total) as decimal(12, 2)) as lines_total,
-    cast(sum(high * line_no) % 576460752303423433 as bigint) as high,
-    cast(sum(low * line_no * line_no) % 576460752303423433 as bigint) as low
-from basket_lines
+    cast(sum(high * weight) % 576460752303423433 as bigint) as high,
+    cast(sum(low * weight * weight) % 576460752303423433 as bigint) as low
+from weighted
 join items using (item_no)
 group by basket_no;
