@@ -1,4 +1,4 @@
-"""`python -m benchmarks [cleaning] [many_files] [large] [--real]`: measure, and print a table."""
+"""Measure Brewtopia against other tools on the same data, and print a table."""
 
 import argparse
 import shutil
@@ -18,6 +18,7 @@ def main() -> None:
     parser.add_argument("--real", action="store_true", help="on copies of the real files")
     parser.add_argument("--large", action="store_true", help="the ten-million-order file too")
     parser.add_argument("--scale", type=float, default=1.0, help="smaller data, to try it out")
+    parser.add_argument("--rounds", type=int, default=5, help="how often each is measured")
     parser.add_argument("--folder", type=Path, help="where the data go for the while")
     given = parser.parse_args()
     if unknown := set(given.names) - set(BENCHMARKS):
@@ -32,7 +33,7 @@ def main() -> None:
         folder = Path(tempfile.mkdtemp(prefix="brewtopia-benchmark-", dir=given.folder))
         try:
             module = import_module(f"benchmarks.{name}")
-            figures += module.run(folder, real=given.real, scale=given.scale)
+            figures += module.run(folder, real=given.real, scale=given.scale, rounds=given.rounds)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
     print_table(figures)

@@ -2,25 +2,22 @@
 
 import itertools
 import shutil
-import statistics
-import time
+from functools import partial
 from pathlib import Path
 
 from benchmarks.data import write_till_files
-from benchmarks.measure import Figure, at_most, interleaved
+from benchmarks.measure import Figure, Taken, at_most, interleaved, median, ratio, timed
 from benchmarks.others import copy_with_duckdb
 from brewtopia_lib.ingest import IngestSummary, ingest
 from brewtopia_lib.settings import Settings
 from brewtopia_lib.warehouse import open_warehouse
 
-ROUNDS = 5
 
-
-def run(folder: Path, *, real: bool, scale: float = 1.0) -> list[Figure]:
+def run(folder: Path, *, real: bool, scale: float, rounds: int) -> list[Figure]:
     files = write_till_files(
         folder / "files", branches=18, days=max(3, round(170 * scale)), real=real
     )
-    later = [file.replace(folder / file.name) for file in files[-2 * ROUNDS :]]
+    later = [file.replace(folder / file.name) for file in files[-2 * rounds :]]
     files = files[: -len(later)]
     number = itertools.count()
     settings: list[Settings] = []
@@ -39,30 +36,35 @@ def run(folder: Path, *, real: bool, scale: float = 1.0) -> list[Figure]:
     def floor() -> None:
         copy_with_duckdb(files, folder / "floor.parquet")
 
-    ours_seconds, floor_seconds = interleaved(ROUNDS, ours, floor)
+    ours_taken, floor_taken = interleaved(rounds, ours, floor)
     last = settings[-1]
     with open_warehouse(last.warehouse) as warehouse:
         lines = int(warehouse.query("select count(*) as lines from sales")["lines"][0])
 
-    named, searched = [], []
+    named: list[Taken] = []
+    searched: list[Taken] = []
     for file, taken in zip(later, itertools.cycle((named, searched)), strict=False):
-        path = shutil.move(file, folder / "files")
-        started = time.perf_counter()
-        _checked(ingest(last, [path] if taken is named else []), 1)
-        taken.append(time.perf_counter() - started)
+        path = str(shutil.move(file, folder / "files"))
+        taken.append(timed(partial(_one_more, last, [path] if taken is named else [])))
 
     one_more = f"one more file into a warehouse of {lines:,} lines"
     return [
         at_most(
-            f"{len(files):,} files to lake and warehouse: against DuckDB's plain copy into one",
-            4,
-            ours_seconds / floor_seconds,
-            "×",
-            f"({ours_seconds:.2f} s / {floor_seconds:.2f} s)",
+            f"{len(files):,} files to lake and warehouse, against DuckDB's plain copy into one",
+            4, "×", *ratio(ours_taken, floor_taken),
         ),
-        at_most(f"{one_more}, named", 1, statistics.median(named), "s"),
-        at_most(f"{one_more}, found among all {len(files):,}", 1, statistics.median(searched), "s"),
-    ]
+        at_most(f"{one_more}, named", 1, "s", *_shown(named)),
+        at_most(f"{one_more}, found among all", 1, "s", *_shown(searched)),
+    ]  # fmt: skip
+
+
+def _shown(taken: list[Taken]) -> tuple[float, str]:
+    middle = median(taken)
+    return middle.seconds, f"(CPU {middle.cpu_seconds:.2f} s)"
+
+
+def _one_more(settings: Settings, uris: list[str]) -> None:
+    _checked(ingest(settings, uris), 1)
 
 
 def _checked(made: IngestSummary, objects: int) -> None:

@@ -4,8 +4,9 @@ import gc
 import os
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 CORES = 2
 
@@ -20,7 +21,7 @@ class Figure:
     met: bool | None = None
 
 
-def at_most(name: str, most: float, measured: float, unit: str, detail: str = "") -> Figure:
+def at_most(name: str, most: float, unit: str, measured: float, detail: str = "") -> Figure:
     """A figure that is better the smaller it is."""
     shown = f"{measured:.2f} {unit}"
     return Figure(
@@ -28,7 +29,7 @@ def at_most(name: str, most: float, measured: float, unit: str, detail: str = ""
     )
 
 
-def at_least(name: str, least: float, measured: float, unit: str, detail: str = "") -> Figure:
+def at_least(name: str, least: float, unit: str, measured: float, detail: str = "") -> Figure:
     """A figure that is better the greater it is."""
     shown = f"{measured:.1f} {unit}"
     return Figure(
@@ -36,16 +37,36 @@ def at_least(name: str, least: float, measured: float, unit: str, detail: str = 
     )
 
 
-def interleaved(rounds: int, *jobs: Callable[[], object]) -> list[float]:
-    """The median seconds of each job, run in turns, so that a slow minute slows all alike."""
-    seconds: list[list[float]] = [[] for _ in jobs]
-    for _ in range(rounds):
-        for job, taken in zip(jobs, seconds, strict=True):
-            gc.collect()
-            started = time.perf_counter()
-            job()
-            taken.append(time.perf_counter() - started)
-    return [statistics.median(taken) for taken in seconds]
+class Taken(NamedTuple):
+    """What a job took: seconds by the clock, and of all cores together."""
+
+    seconds: float
+    cpu_seconds: float
+
+
+def timed(job: Callable[[], object]) -> Taken:
+    gc.collect()
+    started, cpu_started = time.perf_counter(), time.process_time()
+    job()
+    return Taken(time.perf_counter() - started, time.process_time() - cpu_started)
+
+
+def median(taken: Iterable[Taken]) -> Taken:
+    return Taken(*map(statistics.median, zip(*taken, strict=True)))
+
+
+def interleaved(rounds: int, *jobs: Callable[[], object]) -> list[Taken]:
+    """The median of each job, run in turns, so that a slow minute slows all alike."""
+    taken = [[timed(job) for job in jobs] for _ in range(rounds)]
+    return [median(of_job) for of_job in zip(*taken, strict=True)]
+
+
+def ratio(above: Taken, below: Taken) -> tuple[float, str]:
+    """How many times as long one took, and the figures behind it."""
+    return above.seconds / below.seconds, (
+        f"({above.seconds:.2f} s / {below.seconds:.2f} s;"
+        f" CPU {above.cpu_seconds:.2f} s / {below.cpu_seconds:.2f} s)"
+    )
 
 
 def use_two_cores() -> None:
