@@ -81,6 +81,12 @@ class Digest:
         return found[0]
 
     @property
+    def subject(self) -> str:
+        """The report, and the first thing to say of it."""
+        lead = self.lead.rstrip(".")
+        return self.title if lead == self.title else f"{self.title}: {lead}"
+
+    @property
     def about(self) -> str:
         """Which report this is."""
         return " · ".join(filter(None, [self.overline, self.title]))
@@ -157,7 +163,7 @@ def report_message(
     def made(attached: Sequence[Attachment]) -> EmailMessage:
         facts = {
             "digest": digest,
-            "subject": shortened(f"{digest.title}: {digest.lead.rstrip('.')}", LONGEST_SUBJECT),
+            "subject": shortened(digest.subject, LONGEST_SUBJECT),
             "link": link,
             "whole": _whole(attached, attachments, link),
             "why": f"You are among the recipients of the report {report}.",

@@ -59,6 +59,11 @@ def find_transport(location: str) -> Transport:
     return _smtp(scheme, rest)
 
 
+def _bytes(message: EmailMessage) -> bytes:
+    """The message as it travels: lines end with CR and LF."""
+    return message.as_bytes(policy=message.policy.clone(linesep="\r\n"))
+
+
 @dataclass
 class Outbox:
     """A folder that each mail is written into as one `.eml` file, named after its Message-ID."""
@@ -81,7 +86,7 @@ class Outbox:
             self.folder.mkdir(parents=True, exist_ok=True)
             handle, temporary = tempfile.mkstemp(dir=self.folder, prefix=f".{name}.")
             with os.fdopen(handle, "wb") as stream:
-                stream.write(message.as_bytes())
+                stream.write(_bytes(message))
                 stream.flush()
                 os.fsync(stream.fileno())
             os.chmod(temporary, 0o644)
@@ -129,7 +134,7 @@ class Smtp:
     def send(self, message: EmailMessage, sender: str, recipient: str) -> None:
         """Hand over one mail; a connection that was lost is made again."""
         server = self._server = self._server or self._connected()
-        body = re.sub(rb"(?m)^\.", b"..", message.as_bytes())
+        body = re.sub(rb"(?m)^\.", b"..", _bytes(message))
         with self._lost_connections(MailUnavailableError):
             self._expect(server.mail(sender), 250)
             self._expect(server.rcpt(recipient), 250, 251)
@@ -282,7 +287,7 @@ class Ses:
             self._client.send_email(
                 FromEmailAddress=sender,
                 Destination={"ToAddresses": [recipient]},
-                Content={"Raw": {"Data": message.as_bytes()}},
+                Content={"Raw": {"Data": _bytes(message)}},
             )
         except ClientError as error:
             said = error.response.get("Error", {})
