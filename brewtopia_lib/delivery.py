@@ -262,21 +262,18 @@ class _Batch:
         return []
 
     def _connected(self, letters: Sequence[_Letter]) -> list[_Letter]:
-        later = []
+        waiting, later = list(letters), []
         try:
             with self._transport:
-                for letter in letters:
-                    if self.stop.is_set():
-                        break
+                while waiting and not self.stop.is_set():
+                    letter = waiting.pop(0)
                     if self._is_worth_another(letter):
                         later.append(letter)
-        except MailError as error:
-            later = [one for one in letters if one in later or one.key not in self.ended]
-            for letter in later:
+        except MailError as error:  # there is no connection: none of them left
+            for letter in waiting:
                 if self._is_begun(letter):
                     self._note(letter, "failed", error)
-            if not isinstance(error, MailUnavailableError):
-                return []
+            return waiting if isinstance(error, MailUnavailableError) else []
         return later
 
     def _is_worth_another(self, letter: _Letter) -> bool:
