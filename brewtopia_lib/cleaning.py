@@ -4,12 +4,11 @@ Nothing of a row but what its feed names goes past the parser. Each distinct tex
 list of items, an amount, a branch) is parsed once, however many rows share it.
 
 An order's id has two halves. Every value an order holds (its branch, payment, total, till
-transaction and, weighted by their line numbers, its items) has two marks, 59 bits each cut from a
-SHA-256; a half is the sum of the marks and a multiple of the time, with a step for each further
-equal order in one object. Two different orders share an id only if two sums of such marks agree by
-chance: at most 2⁻⁵³ in one half and 2⁻⁴⁵ in the other, which an item's marks keep beside a line
-number. Among n = 10⁹ orders the chance of any such pair is at most n²/2 · 2⁻⁹⁸ ≈ 1.6 · 10⁻¹²,
-below one in 10⁹.
+transaction, and each item at its line number) has two marks of 59 bits, cut from a SHA-256 or MD5
+of what it is and says; a half is the sum of the marks and a multiple of the time, with a step for
+each further equal order in one object. Two different orders share an id only if such sums agree by
+chance in both halves: 2⁻¹¹⁸. Among n = 10⁹ orders the chance of any such pair is at most
+n²/2 · 2⁻¹¹⁸ ≈ 1.5 · 10⁻¹⁸, far below 10⁻⁹.
 """
 
 import hashlib
@@ -267,11 +266,9 @@ def _fill_items(
 
 
 def _item_row(number: int, key: tuple[str | None, ...], item: Item) -> tuple[Any, ...]:
-    # 53 and 45 bits leave room for a line number below 512 and its square in a BIGINT.
-    high, low = _marks("item", item)
     return (
         number, *key, item.product, item.size, item.flavour, item.quantity,
-        _pounds(item.unit_pence), _pounds(item.line_pence), item.problem, high >> 6, low >> 14,
+        _pounds(item.unit_pence), _pounds(item.line_pence), item.problem, *_marks("item", tuple(item)),
     )  # fmt: skip
 
 

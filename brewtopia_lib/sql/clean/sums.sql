@@ -1,6 +1,6 @@
 -- One row per basket whose items are all good: what its lines come to, and its own two marks.
--- The marks of its items are summed, weighted by line number and by its square, so that nothing
--- needs sorting and the order of the lines still counts; 2^59 - 55 is prime.
+-- An item has other marks at each line number, so that they can be summed without sorting and
+-- the order of the lines still counts; 2^59 - 55 is prime.
 create or replace temp table basket_problems as
 select
     basket_no,
@@ -12,18 +12,29 @@ group by basket_no;
 
 delete from basket_lines where basket_no in (select basket_no from basket_problems);
 
-create or replace temp table basket_sums as
-with weighted as (
-    select basket_no, item_no, 1 + line_no % 511 as weight
-    from basket_lines
+create or replace temp table line_marks as
+with pairs as (select distinct item_no, line_no from basket_lines),
+digests as (
+    select
+        item_no, line_no, quantity, line_total,
+        md5_number(concat_ws(':', high, low, line_no)) as digest
+    from pairs
+    join items using (item_no)
 )
+select
+    item_no, line_no, quantity, line_total,
+    cast(digest >> 69 as bigint) as high,
+    cast(digest & 576460752303423487 as bigint) as low
+from digests;
+
+create or replace temp table basket_sums as
 select
     basket_no,
     cast(count(*) as integer) as line_count,
     cast(sum(quantity) as integer) as units,
     cast(sum(line_total) as decimal(12, 2)) as lines_total,
-    cast(sum(high * weight) % 576460752303423433 as bigint) as high,
-    cast(sum(low * weight * weight) % 576460752303423433 as bigint) as low
-from weighted
-join items using (item_no)
+    cast(sum(high) % 576460752303423433 as bigint) as high,
+    cast(sum(low) % 576460752303423433 as bigint) as low
+from basket_lines
+join line_marks using (item_no, line_no)
 group by basket_no;
