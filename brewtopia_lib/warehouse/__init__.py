@@ -40,6 +40,11 @@ def open_warehouse(location: str, memory_limit: str | None = None) -> Warehouse:
 
     Raises WarehouseError where there is none yet, or it cannot be read.
     """
+    if location.startswith("redshift://"):
+        # its driver takes long to import, and few need it
+        from brewtopia_lib.warehouse.redshift import RedshiftWarehouse
+
+        return RedshiftWarehouse(location)
     return DuckDBWarehouse(_path(location), memory_limit)
 
 
