@@ -7,12 +7,10 @@ raw object is a row in a later batch, and the one that its source held last is c
 """
 
 import contextlib
-import fcntl
 import os
 import re
 import secrets
-import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -23,9 +21,10 @@ from duckdb import DuckDBPyConnection
 
 from brewtopia_lib.errors import LakeError
 from brewtopia_lib.reading import fill
-from brewtopia_lib.settings import local_path
+from brewtopia_lib.settings import without_secrets
+from brewtopia_lib.stores import ABANDONED_AFTER, Progress, open_store
 
-_TABLES = ("orders", "lines", "items", "rejects", "objects")
+ROW_TABLES = ("orders", "lines", "items", "rejects")
 
 _OBJECT_COLUMNS = (
     "batch varchar, object_no integer, source varchar, version varchar, as_of timestamp,"
@@ -74,68 +73,66 @@ class CleanedObject:
 
 
 class Lake:
-    """A lake in a local folder."""
+    """A lake in a local folder or under an S3 prefix."""
 
-    def __init__(self, location: str) -> None:
-        self.folder = local_path(location, "lake").absolute()
+    def __init__(self, location: str, progress: Progress | None = None) -> None:
+        self.location = without_secrets(location)
+        self._store = open_store(location)
+        self._progress = progress
 
     @contextlib.contextmanager
-    def writing(self) -> Iterator[Path]:
-        """Hold the lake's lock, waiting for it; gives a private folder for spilled data.
+    def writing(self, *, tidy: bool = True) -> Iterator[Path]:
+        """Hold the right to write, waiting for it; gives a private folder for spilled data.
 
-        What a killed run left behind is cleared away first.
+        What a killed run left behind is cleared away first. On S3 others may be writing at the
+        same time: there it is cleared when it is a day old, and only if it is to be `tidy`.
         """
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            lock = os.open(self.folder / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        except OSError as error:
-            raise LakeError(
-                f"the lake {self.folder} cannot be written: {error.strerror}; "
-                "check the folder, or set BREWTOPIA_LAKE"
-            ) from error
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            spill = self.folder / ".spill"
-            shutil.rmtree(spill, ignore_errors=True)
-            self._drop_uncommitted()
+        with contextlib.ExitStack() as stack:
             try:
-                yield spill
-            finally:
-                shutil.rmtree(spill, ignore_errors=True)
-        finally:
-            os.close(lock)
+                spill = stack.enter_context(self._store.writing())
+                if tidy or not self._store.is_shared:
+                    self._drop_uncommitted()
+            except OSError as error:
+                raise LakeError(
+                    f"the lake {self.location} cannot be written: {error.strerror}; "
+                    "check the folder, or set BREWTOPIA_LAKE"
+                ) from error
+            yield spill
 
     def is_empty(self) -> bool:
         """Whether nothing was ever committed."""
-        return not any(self.folder.glob("objects/*.parquet"))
+        return not self._store.files("objects")
 
     def current_versions(self, connection: DuckDBPyConnection) -> dict[str, CurrentVersion]:
         """source → what it held last."""
-        self.attach(connection)
+        self.attach_objects(connection)
         rows = connection.execute(
             "select source, version, as_of, feed_digest, feeds_digest from lake_current"
         ).fetchall()
         return {source: CurrentVersion(*row) for source, *row in rows}
 
     def attach(self, connection: DuckDBPyConnection) -> None:
-        """Make views over the lake's committed batches: lake_orders, lake_lines, lake_items,
-        lake_rejects, lake_objects (every version) and lake_current (the version that speaks now).
+        """Make all of the lake there: lake_objects, lake_current and the rows of every batch."""
+        self.attach_objects(connection)
+        batches = connection.execute(
+            "select distinct batch from lake_objects where feed is not null"
+        ).fetchall()
+        self.attach_rows(connection, [batch for (batch,) in batches], ROW_TABLES)
 
-        Raises LakeError where a file of a batch is missing or broken.
+    def attach_objects(self, connection: DuckDBPyConnection) -> None:
+        """Make lake_objects, a temp table of every version of every raw object, and lake_current,
+        a view of the versions that speak now.
+
+        Raises LakeError where it cannot be read.
         """
-        batches = sorted(path.stem for path in self.folder.glob("objects/*.parquet"))
+        query = self._query(connection, "objects", self.batches())
         try:
-            self._view(connection, "objects", batches)
-            rows = connection.execute(
-                "select distinct batch from lake_objects where feed is not null order by batch"
-            ).fetchall()
+            connection.execute(f"create or replace temp table lake_objects as {query}")
         except duckdb.Error as error:
             raise LakeError(
-                f"the lake {self.folder} cannot be read: {disk_trouble(error)}; "
+                f"the lake {self.location} cannot be read: {disk_trouble(error)}; "
                 "remove it, and run `brewtopia ingest` on all raw files"
             ) from error
-        for table in _TABLES[:-1]:
-            self._view(connection, table, [batch for (batch,) in rows])
         connection.execute(
             "create or replace temp view lake_current as"
             " select * exclude (place) from (select *, row_number() over"
@@ -143,22 +140,58 @@ class Lake:
             " from lake_objects) where place = 1"
         )
 
-    def _view(self, connection: DuckDBPyConnection, table: str, batches: Sequence[str]) -> None:
-        files = [self.folder / table / f"{batch}.parquet" for batch in batches]
-        for file in files:
-            if not file.exists():
-                raise LakeError(
-                    f"the lake has lost {file}: put it back, or remove the lake, and run "
-                    "`brewtopia ingest` on all raw files"
-                )
-        if files:
-            source = f"read_parquet([{', '.join(_quoted(str(file)) for file in files)}])"
-        else:
-            source = f"no_{table}"
-            fill(connection, source, _EMPTY[table], [])
-        connection.execute(f"create or replace temp view lake_{table} as select * from {source}")
+    def attach_rows(
+        self, connection: DuckDBPyConnection, batches: Iterable[str], tables: Sequence[str]
+    ) -> None:
+        """Make views of some batches: lake_orders, lake_lines, lake_items or lake_rejects.
 
-    def write(
+        Raises LakeError where a file of a batch is missing.
+        """
+        wanted = sorted(batches)
+        for table in tables:
+            query = self._query(connection, table, wanted)
+            connection.execute(f"create or replace temp view lake_{table} as {query}")
+
+    def batches(self) -> list[str]:
+        """The names of all committed batches, oldest first."""
+        return sorted(Path(name).stem for name in self._store.files("objects"))
+
+    def files(self, table: str, batches: Iterable[str]) -> list[tuple[str, int]]:
+        """Where a table's files of some batches are (path or URI), and their sizes in bytes.
+
+        Raises LakeError where one is missing.
+        """
+        names = [f"{table}/{batch}.parquet" for batch in sorted(batches)]
+        try:
+            sizes = self._store.sizes(names)
+        except FileNotFoundError as error:
+            raise _lost(error) from error
+        return [(self._store.uri(name), size) for name, size in zip(names, sizes, strict=True)]
+
+    def write(self, name: str, body: bytes) -> str:
+        """Put a small file beside the lake's tables; gives its path or URI."""
+        with self._store.publish(name) as draft:
+            draft.write_bytes(body)
+        return self._store.uri(name)
+
+    def remove(self, name: str) -> None:
+        """Delete what `write` put there."""
+        self._store.delete([name])
+
+    def _query(self, connection: DuckDBPyConnection, table: str, batches: Sequence[str]) -> str:
+        if not batches:
+            fill(connection, f"no_{table}", _EMPTY[table], [])
+            return f"select * from no_{table}"
+        try:
+            paths = self._store.local(
+                [f"{table}/{batch}.parquet" for batch in batches], self._progress
+            )
+        except FileNotFoundError as error:
+            raise _lost(error) from error
+        listed = ", ".join(_quoted(str(path)) for path in paths)
+        return f"select * from read_parquet([{listed}])"
+
+    def commit(
         self, connection: DuckDBPyConnection, objects: Sequence[CleanedObject], *, has_rows: bool
     ) -> None:
         """Commit a batch: the connection's clean tables and what their objects came to."""
@@ -186,38 +219,37 @@ class Lake:
             } | queries
         try:
             for table, query in queries.items():
-                path = self.folder / table / f"{batch}.parquet"
-                path.parent.mkdir(exist_ok=True)
-                draft = path.with_name(f".{path.name}")
-                connection.execute(
-                    f"copy ({query}) to {_quoted(str(draft))} (format parquet, compression zstd)"
-                )
-                _sync(draft)
-                draft.rename(path)
-                _sync(path.parent)
+                self._publish(connection, f"{table}/{batch}.parquet", query)
         except (OSError, duckdb.IOException) as error:
             self._drop_uncommitted()
             raise LakeError(
-                f"the lake {self.folder} cannot be written: {disk_trouble(error)}; nothing of this "
-                "batch was kept: free some space or set BREWTOPIA_LAKE, and run again"
+                f"the lake {self.location} cannot be written: {disk_trouble(error)}; nothing of "
+                "this batch was kept: free some space or set BREWTOPIA_LAKE, and run again"
             ) from error
 
+    def _publish(self, connection: DuckDBPyConnection, name: str, query: str) -> None:
+        with self._store.publish(name) as draft:
+            connection.execute(
+                f"copy ({query}) to {_quoted(str(draft))} (format parquet, compression zstd)"
+            )
+
     def _drop_uncommitted(self) -> None:
-        committed = {path.name for path in self.folder.glob("objects/*.parquet")}
-        for table in _TABLES:
-            for path in self.folder.glob(f"{table}/*.parquet"):
-                if path.name not in committed:
-                    path.unlink()
-            for path in self.folder.glob(f"{table}/.*.parquet"):
-                path.unlink()
+        abandoned = datetime.now(UTC).replace(tzinfo=None) - ABANDONED_AFTER
+        committed = self._store.files("objects")
+        leftovers = [
+            f"{table}/{name}"
+            for table in ROW_TABLES
+            for name, came in self._store.files(table).items()
+            if name not in committed and (came < abandoned or not self._store.is_shared)
+        ]
+        self._store.delete(leftovers)
 
 
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def _lost(error: FileNotFoundError) -> LakeError:
+    return LakeError(
+        f"the lake has lost {error.filename}: put it back, or remove the lake, and run "
+        "`brewtopia ingest` on all raw files"
+    )
 
 
 def _quoted(text: str) -> str:

@@ -4,12 +4,12 @@ import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from pathlib import Path
-from typing import Any, BinaryIO, Self, TypeVar
+from typing import Any, Self, TypeVar
 
 from brewtopia_lib.errors import S3Error, UsageError
 from brewtopia_lib.settings import without_secrets
@@ -134,7 +134,7 @@ class Stored:
     @property
     def is_settled(self) -> bool:
         """Whether no other content can come with the same time, which S3 tells in whole seconds."""
-        return self.told - self.modified.replace(microsecond=0) >= timedelta(seconds=1)
+        return self.told - self.modified >= timedelta(seconds=1)
 
 
 def is_s3(location: str) -> bool:
@@ -171,14 +171,11 @@ class Bucket:
                 yield _stored(one["Key"], one, one["Size"], page)
 
     def read(
-        self,
-        key: str,
-        target: Callable[[Stored], BinaryIO],
-        progress: Callable[[int], None] | None = None,
-    ) -> Stored:
-        """Read an object whole into what `target` opens for it, anew for each attempt.
+        self, key: str, take: Callable[[Stored, Iterator[bytes]], Result]
+    ) -> tuple[Stored, Result]:
+        """Read an object whole: what it is, and what `take` makes of its content.
 
-        Checksums and lengths are checked. `progress` is told how many bytes there are so far.
+        Length and checksum are checked. Where the content breaks off, `take` gets it anew.
         """
         from botocore.exceptions import (
             FlexibleChecksumError,
@@ -195,14 +192,8 @@ class Bucket:
                 response = self._client.get_object(Bucket=self.name, Key=key)
                 stored = _stored(key, response, response["ContentLength"], response)
                 try:
-                    with response["Body"] as body, target(stored) as stream:
-                        done = 0
-                        for chunk in body.iter_chunks(_CHUNK_BYTES):
-                            stream.write(chunk)
-                            done += len(chunk)
-                            if progress is not None:
-                                progress(done)
-                    return stored
+                    with closing(response["Body"]) as body:
+                        return stored, take(stored, body.iter_chunks(_CHUNK_BYTES))
                 except broken_off:  # boto3 tries again only up to the first byte
                     if attempt == ATTEMPTS:
                         raise
@@ -215,7 +206,7 @@ class Bucket:
             response = self._client.get_object(
                 Bucket=self.name, Key=key, Range=f"bytes=0-{size - 1}"
             )
-            with response["Body"] as body:
+            with closing(response["Body"]) as body:
                 return bytes(body.read())
 
     def look(self, key: str) -> Stored:
@@ -304,7 +295,9 @@ def _client() -> Any:
 def _stored(key: str, facts: dict[str, Any], size: int, response: dict[str, Any]) -> Stored:
     date = response["ResponseMetadata"]["HTTPHeaders"].get("date")
     told = parsedate_to_datetime(date) if date else datetime.now(UTC)
-    return Stored(key, facts["ETag"].strip('"'), size, _naive(facts["LastModified"]), _naive(told))
+    # some stores tell fractions of a second in lists and none elsewhere
+    modified = _naive(facts["LastModified"]).replace(microsecond=0)
+    return Stored(key, facts["ETag"].strip('"'), size, modified, _naive(told))
 
 
 def _naive(moment: datetime) -> datetime:

@@ -9,6 +9,7 @@ import pandas as pd
 from brewtopia_lib.errors import WarehouseError
 from brewtopia_lib.lake import Lake
 from brewtopia_lib.settings import Settings
+from brewtopia_lib.stores import Progress
 from brewtopia_lib.warehouse.duckdb import DuckDBWarehouse, Loaded, load
 
 __all__ = ["Loaded", "Warehouse", "load_warehouse", "open_warehouse"]
@@ -48,9 +49,9 @@ def open_warehouse(location: str, memory_limit: str | None = None) -> Warehouse:
     return DuckDBWarehouse(_path(location), memory_limit)
 
 
-def load_warehouse(settings: Settings) -> Loaded:
+def load_warehouse(settings: Settings, progress: Progress | None = None) -> Loaded:
     """Load what the lake has and the warehouse has not."""
-    return load(_path(settings.warehouse), Lake(settings.lake), settings.memory_limit)
+    return load(_path(settings.warehouse), Lake(settings.lake, progress), settings.memory_limit)
 
 
 def _path(location: str) -> Path:

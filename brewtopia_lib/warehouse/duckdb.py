@@ -110,7 +110,7 @@ def load(path: Path, lake: Lake, memory_limit: str | None = None) -> Loaded:
             return Loaded(0, 0, 0)
         if number not in (None, FORMAT) and lake.is_empty():
             raise WarehouseError(
-                f"the warehouse {path} was made by another version, and the lake {lake.folder} has "
+                f"the warehouse {path} was made by another version, and the lake {lake.location} has "
                 "nothing to make it anew from: run `brewtopia clean` on all raw files first"
             )
         draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}.next")
@@ -154,10 +154,16 @@ def _build(draft: Path, path: Path | None, lake: Lake, memory_limit: str | None)
         if path is None:
             connection.execute(_sql("duckdb"))
             connection.execute("insert into warehouse_format values (?)", [FORMAT])
-        lake.attach(connection)
+        lake.attach_objects(connection)
         now = datetime.now(UTC).replace(tzinfo=None)
         connection.execute("set variable loaded_at = ?::timestamp", [now])
         connection.execute("begin")
+        connection.execute(_sql("duckdb_arrivals"))
+        arrivals = _batches(connection, "arrivals")
+        lake.attach_rows(connection, arrivals, ["orders", "rejects"])
+        connection.execute(_sql("duckdb_touched"))
+        providers = _batches(connection, "providers")
+        lake.attach_rows(connection, providers, ["orders", "lines", "items"])
         connection.execute(_sql("duckdb_load"))
         objects, orders, days = connection.execute(
             "select (select count(*) from arrivals), (select count(*) from fresh_orders),"
@@ -168,6 +174,15 @@ def _build(draft: Path, path: Path | None, lake: Lake, memory_limit: str | None)
     return Loaded(objects, orders, days)
 
 
+def _batches(connection: DuckDBPyConnection, table: str) -> list[str]:
+    """The batches of the lake that have rows of the raw objects in a table."""
+    rows = connection.execute(
+        "select distinct batch from lake_objects"
+        f" semi join {table} using (batch, object_no) where feed is not null"
+    )
+    return [batch for (batch,) in rows.fetchall()]
+
+
 def _is_behind(path: Path, lake: Lake, memory_limit: str | None) -> bool:
     """Whether the lake has anything that the warehouse has not.
 
@@ -176,7 +191,7 @@ def _is_behind(path: Path, lake: Lake, memory_limit: str | None) -> bool:
     with contextlib.closing(duckdb.connect()) as connection:
         _restrict(connection, memory_limit)
         connection.execute(f"attach {_quoted(str(path))} as warehouse (read_only)")
-        lake.attach(connection)
+        lake.attach_objects(connection)
         arrivals, strangers, stranger = connection.execute(
             "select"
             " count(*) filter (where lake.batch is distinct from loaded.batch"
@@ -189,7 +204,7 @@ def _is_behind(path: Path, lake: Lake, memory_limit: str | None) -> bool:
         ).fetchall()[0]
     if strangers:
         raise WarehouseError(
-            f"the warehouse {path} holds {strangers:,} files that the lake {lake.folder} does not "
+            f"the warehouse {path} holds {strangers:,} files that the lake {lake.location} does not "
             f"know, such as {stranger}: run `brewtopia clean` on all raw files, or move the "
             "warehouse away to make it anew from this lake"
         )

@@ -1,42 +1,6 @@
--- Bring the warehouse up to the lake: every branch-day that a new or changed raw object speaks of,
--- or spoke of before, is made anew from all objects that speak of it now.
--- Reads the lake's views (lake_current, lake_objects, lake_orders, lake_lines, lake_rejects).
-
--- one row per raw object whose current version is not loaded
-create temp table arrivals as
-select lake_current.*
-from lake_current
-left join loads
-    on lake_current.source = loads.source
-    and lake_current.version = loads.version
-    and lake_current.batch = loads.batch
-    and loads.is_current
-where loads.source is null;
-
-create temp table arrival_days as
-select distinct arrivals.source, lake_orders.branch, cast(lake_orders.sold_at as date) as sold_on
-from lake_orders
-join arrivals using (batch, object_no);
-
--- one row per branch-day to be made anew
-create temp table touched as
-select branch, sold_on from arrival_days
-union
-select branch, sold_on from object_days where source in (select source from arrivals);
-
-delete from object_days where source in (select source from arrivals);
-
--- one row per raw object that speaks of a touched branch-day, and its place in the lake
-create temp table providers as
-select batch, object_no, source from arrivals
-union all
-select lake_current.batch, lake_current.object_no, lake_current.source
-from lake_current
-where lake_current.source in (
-    select object_days.source from object_days join touched using (branch, sold_on)
-);
-
-insert into object_days select * from arrival_days;
+-- Make the touched branch-days anew from what their providers say, and note what was loaded.
+-- Reads arrivals, touched, providers, lake_current and lake_objects; lake_rejects of the arrivals'
+-- batches; lake_orders, lake_lines and lake_items of the providers' batches.
 
 create temp table incoming as
 select
