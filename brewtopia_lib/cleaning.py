@@ -12,8 +12,8 @@ n²/2 · 2⁻¹¹⁸ ≈ 1.5 · 10⁻¹⁸, far below 10⁻⁹.
 """
 
 import hashlib
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cache
@@ -27,11 +27,12 @@ from duckdb import DuckDBPyConnection
 
 from brewtopia_lib.errors import SourceError
 from brewtopia_lib.feeds import Feed, load_feeds
+from brewtopia_lib.fetching import fetching
 from brewtopia_lib.items import Item, item_parts, make_item, parse_item, split_items
 from brewtopia_lib.reading import RawText, append, fill, read_raw
 from brewtopia_lib.recognition import Recognised, recognise, recognise_frame
 from brewtopia_lib.settings import load_settings
-from brewtopia_lib.sources import fetch, list_objects
+from brewtopia_lib.sources import list_objects
 from brewtopia_lib.values import parse_branch, parse_payment, parse_pence
 
 _ITEM_COLUMNS = (
@@ -71,7 +72,7 @@ def clean(
         bt.clean(pandas.read_csv("till.csv", header=None, dtype=str)).sales
 
     Args:
-        raw: files, folders of them, or a frame whose columns are those of a till file: with its
+        raw: files, folders of them, `s3://` objects or prefixes, or a frame whose columns are those of a till file: with its
             header's names, or numbered from 0 where it has none. Read it with `dtype=str`, so
             that it holds what the file does.
         feeds: the feeds to choose from; by default the configured ones.
@@ -81,9 +82,8 @@ def clean(
         SourceError: a file cannot be read, or there is none.
     """
     feeds = load_feeds(load_settings().feeds) if feeds is None else feeds
-    found = [recognise_frame(raw, feeds)] if isinstance(raw, pd.DataFrame) else _found(raw, feeds)
     parts = []
-    with closing(connect()) as connection:
+    with closing(connect()) as connection, _recognised(raw, feeds) as found:
         for name in dict.fromkeys(one.feed.name if one.feed else "" for one in found):
             group = [one for one in found if (one.feed.name if one.feed else "") == name]
             texts = [one.text for one in group if one.text is not None]
@@ -103,14 +103,26 @@ def clean(
     return Cleaned(*(pd.concat(frames, ignore_index=True) for frames in zip(*parts, strict=True)))
 
 
-def _found(raw: str | Path | Sequence[str | Path], feeds: Sequence[Feed]) -> list[Recognised]:
+@contextmanager
+def _recognised(
+    raw: str | Path | pd.DataFrame | Sequence[str | Path], feeds: Sequence[Feed]
+) -> Iterator[list[Recognised]]:
+    if isinstance(raw, pd.DataFrame):
+        yield [recognise_frame(raw, feeds)]
+        return
     paths = [raw] if isinstance(raw, str | Path) else raw
     objects, failures = list_objects("", [str(path) for path in paths])
     if failures:
         raise SourceError(failures[0][1], source=failures[0][0])
     if not objects:
         raise SourceError(f"there are no till files in {raw}", source=str(raw))
-    return [recognise(fetch(one), feeds, number) for number, one in enumerate(objects, start=1)]
+    with fetching(objects) as outcomes:
+        found = []
+        for number, fetched in enumerate(outcomes, start=1):
+            if isinstance(fetched, SourceError):
+                raise fetched
+            found.append(recognise(fetched, feeds, number))
+        yield found
 
 
 def connect(temp_folder: Path | None = None, memory_limit: str | None = None) -> DuckDBPyConnection:

@@ -14,11 +14,14 @@ from duckdb import DuckDBPyConnection
 from brewtopia_lib.cleaning import clean_texts, connect, counts, rejected_by_reason
 from brewtopia_lib.errors import FeedError, LakeError, SourceError
 from brewtopia_lib.feeds import Feed, load_feeds
+from brewtopia_lib.fetching import fetching
 from brewtopia_lib.lake import CleanedObject, CurrentVersion, Lake
 from brewtopia_lib.reading import RawText
 from brewtopia_lib.recognition import Recognised, recognise
+from brewtopia_lib.s3 import is_s3
+from brewtopia_lib.scratch import clear_leftovers
 from brewtopia_lib.settings import Settings
-from brewtopia_lib.sources import Fetched, RawObject, fetch, list_objects
+from brewtopia_lib.sources import Fetched, RawObject, list_objects
 from brewtopia_lib.warehouse import load_warehouse
 
 Progress = Callable[[int, int, str], None]
@@ -108,6 +111,10 @@ class _Ready:
         return self.found.feed
 
     @property
+    def feed_digest(self) -> str | None:
+        return self.feed.digest if self.feed else None
+
+    @property
     def text(self) -> RawText | None:
         return self.found.text
 
@@ -122,13 +129,19 @@ def clean_raw(
     started = time.monotonic()
     summary = CleanSummary()
     feeds = load_feeds(settings.feeds)
+    if any(map(is_s3, uris or [settings.raw])):
+        clear_leftovers()
     found, summary.failures = list_objects(settings.raw, uris)
-    lake = Lake(settings.lake)
-    with lake.writing() as spill:
+    lake = Lake(settings.lake, progress)
+    with lake.writing(tidy=not uris) as spill:
         connection = connect(spill, settings.memory_limit)
         known = lake.current_versions(connection)
-        for batch in _batches(_fresh(found, known, feeds, summary, progress)):
-            _clean_batch(connection, lake, batch, summary)
+        run = _Run(feeds, known, summary, progress or _silent, len(found))
+        with fetching(run.to_read(found), run.tell) as outcomes:
+            for batch in _batches(run.fresh(outcomes)):
+                _clean_batch(connection, lake, batch, summary)
+                for one in batch:
+                    one.fetched.discard()
     summary.seconds = time.monotonic() - started
     return summary
 
@@ -136,11 +149,10 @@ def clean_raw(
 def load_lake(settings: Settings, progress: Progress | None = None) -> LoadSummary:
     """Load into the warehouse what the lake has and it has not."""
     started = time.monotonic()
-    if progress is not None:
-        progress(0, 1, "warehouse")
-    loaded = load_warehouse(settings)
-    if progress is not None:
-        progress(1, 1, "warehouse")
+    progress = progress or _silent
+    progress(0, 1, "warehouse")
+    loaded = load_warehouse(settings, progress)
+    progress(1, 1, "warehouse")
     seconds = time.monotonic() - started
     return LoadSummary(loaded.objects, loaded.orders, loaded.branch_days, seconds)
 
@@ -166,41 +178,86 @@ def ingest(
     return IngestSummary(cleaned, loaded, time.monotonic() - started)
 
 
-def _fresh(
-    found: Sequence[RawObject],
-    known: Mapping[str, CurrentVersion],
-    feeds: Sequence[Feed],
-    summary: CleanSummary,
-    progress: Progress | None,
-) -> Iterator[_Ready]:
-    """The files that are new or changed, or that another feed takes now."""
-    digest = hashlib.sha256("".join(sorted(f.digest for f in feeds)).encode()).hexdigest()[:16]
-    for number, raw_object in enumerate(found, start=1):
-        if progress is not None:
-            progress(number - 1, len(found), raw_object.name)
-        source = raw_object.source
-        try:
-            fetched = fetch(raw_object)
-            before = known.get(source)
-            is_same = before is not None and before.version == fetched.version
-            if before and is_same and before.feeds_digest == digest:
-                summary.objects_skipped += 1
+def _silent(done: int, total: int, what: str) -> None:
+    pass
+
+
+class _Run:
+    """One run over raw files: which of them must be read, and which of those are to be cleaned."""
+
+    def __init__(
+        self,
+        feeds: Sequence[Feed],
+        known: Mapping[str, CurrentVersion],
+        summary: CleanSummary,
+        progress: Progress,
+        total: int,
+    ) -> None:
+        text = "".join(sorted(feed.digest for feed in feeds))
+        self._digest = hashlib.sha256(text.encode()).hexdigest()[:16]
+        self._feeds = feeds
+        self._known = known
+        self._summary = summary
+        self._progress = progress
+        self._done, self._total = 0, total
+
+    def tell(self, what: str) -> None:
+        self._progress(self._done, self._total, what)
+
+    def to_read(self, found: Sequence[RawObject]) -> list[RawObject]:
+        """The files but those on S3 that are as they were: that shows without reading them."""
+        wanted = [one for one in found if not self._is_known(one)]
+        self._skip(len(found) - len(wanted))
+        return wanted
+
+    def _is_known(self, one: RawObject) -> bool:
+        # What was uploaded again counts as new, even if equal: whoever may be cleaning what stood
+        # there in between shall not have the last word.
+        before = self._known.get(one.source)
+        return (
+            before is not None
+            and one.modified is not None
+            and one.modified <= before.as_of
+            and (one.version, self._digest) == (before.version, before.feeds_digest)
+        )
+
+    def fresh(self, outcomes: Iterable[Fetched | SourceError]) -> Iterator[_Ready]:
+        """The files that are new or changed, or that another feed takes now."""
+        for number, fetched in enumerate(outcomes, start=1):
+            if isinstance(fetched, SourceError):
+                self._fail(fetched.source, str(fetched))
                 continue
-            ready = _Ready(fetched, recognise(fetched, feeds, number), digest)
-        except SourceError as error:
-            summary.failures.append((source, str(error)))
-            continue
-        except (FeedError, OSError) as error:
-            summary.failures.append((source, f"{source}: {error}"))
-            continue
-        if before and is_same and before.feed_digest == (ready.feed.digest if ready.feed else None):
-            summary.objects_skipped += 1
-            continue
-        if before and fetched.as_of <= before.as_of:  # the clock was set back
-            ready = replace(ready, fetched=replace(fetched, as_of=before.as_of + _TICK))
-        yield ready
-    if progress is not None:
-        progress(len(found), len(found), "")
+            source = fetched.object.source
+            is_on_s3 = fetched.object.modified is not None
+            self.tell(fetched.object.name)
+            before = self._known.get(source)
+            is_same = before is not None and before.version == fetched.version
+            if before and is_same and before.feeds_digest == self._digest and not is_on_s3:
+                self._skip()
+                continue
+            if before and fetched.as_of <= before.as_of:
+                # the clock was set back, or an older object stands there again
+                fetched = replace(fetched, as_of=before.as_of + _TICK)
+            try:
+                ready = _Ready(fetched, recognise(fetched, self._feeds, number), self._digest)
+            except (FeedError, OSError) as error:
+                fetched.discard()
+                self._fail(source, f"{source}: {error}")
+                continue
+            if before and is_same and before.feed_digest == ready.feed_digest and not is_on_s3:
+                self._skip()
+                continue
+            self._done += 1
+            yield ready
+        self.tell("")
+
+    def _skip(self, objects: int = 1) -> None:
+        self._done += objects
+        self._summary.objects_skipped += objects
+
+    def _fail(self, source: str, why: str) -> None:
+        self._done += 1
+        self._summary.failures.append((source, why))
 
 
 def _batches(objects: Iterable[_Ready]) -> Iterator[list[_Ready]]:
@@ -227,7 +284,7 @@ def _clean_batch(
             _clean_group(connection, lake, group, summary)
         except duckdb.OutOfMemoryException as error:
             raise LakeError(
-                f"cleaning ran out of memory or of disk for spilled data in {lake.folder}: "
+                f"cleaning ran out of memory or of disk for spilled data in {lake.location}: "
                 "free some space, or set BREWTOPIA_MEMORY_LIMIT"
             ) from error
         except (duckdb.DataError, duckdb.InvalidInputException, ValueError):
@@ -270,13 +327,13 @@ def _clean_group(
         cleaned.append(
             CleanedObject(
                 object_no, one.fetched.object.source, one.fetched.version, one.fetched.as_of,
-                feed.name if feed else None, feed.digest if feed else None, one.feeds_digest,
+                feed.name if feed else None, one.feed_digest, one.feeds_digest,
                 rows, orders, lines, rejected, revenue,
             )
         )  # fmt: skip
     if not cleaned:
         return
-    lake.write(connection, cleaned, has_rows=feed is not None)
+    lake.commit(connection, cleaned, has_rows=feed is not None)
     numbers = [one.object_no for one in cleaned]
     if feed is not None:
         for reason, count in rejected_by_reason(connection, numbers):

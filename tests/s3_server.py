@@ -1,0 +1,165 @@
+"""An S3 of moto's in this process, which counts requests and misbehaves when told."""
+
+import contextlib
+import socket
+import struct
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+from urllib.parse import parse_qs
+from xml.sax.saxutils import escape
+
+import boto3
+from moto.moto_api._internal import moto_api_backend
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+from werkzeug.serving import WSGIRequestHandler, make_server
+
+Environ = dict[str, Any]
+Answer = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
+Fault = Callable[[str, Environ], Answer | None]
+
+ENVIRONMENT = {
+    "AWS_ACCESS_KEY_ID": "AKIDEXAMPLE",
+    "AWS_SECRET_ACCESS_KEY": "a-secret-never-to-be-shown",
+    "AWS_DEFAULT_REGION": "us-east-1",
+    "AWS_EC2_METADATA_DISABLED": "true",
+    "AWS_CONFIG_FILE": "/dev/null",
+    "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
+}
+
+
+class S3Server:
+    """moto behind a door that sees each request first.
+
+    Attributes:
+        requests: how many there were, by action: list, get, head, put, delete, other.
+        fault: asked before each request, as (action, environ); what it gives answers instead.
+    """
+
+    def __init__(self) -> None:
+        self.requests: Counter[str] = Counter()
+        self.fault: Fault | None = None
+        self._count = threading.Lock()
+        self._moto = DomainDispatcherApplication(create_backend_app)
+        self._server = make_server(
+            "127.0.0.1", 0, self._answer, threaded=True, request_handler=_Quiet
+        )
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def _answer(self, environ: Environ, start: Callable[..., Any]) -> Iterable[bytes]:
+        action = _action(environ)
+        with self._count:
+            self.requests[action] += 1
+        other = self.fault(action, environ) if self.fault else None
+        return (other or self._moto)(environ, start)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The variables that lead boto3 here."""
+        return ENVIRONMENT | {"AWS_ENDPOINT_URL": self.url}
+
+    def reset(self) -> None:
+        """Empty and well-behaved again."""
+        self.fault = None
+        moto_api_backend.reset()
+        self.requests.clear()
+
+    def client(self) -> Any:
+        """A boto3 client of this server."""
+        return boto3.client(
+            "s3",
+            endpoint_url=self.url,
+            region_name="us-east-1",
+            aws_access_key_id="AKIDEXAMPLE",
+            aws_secret_access_key="secret",
+        )
+
+    @contextlib.contextmanager
+    def counting(self) -> Iterator[Counter[str]]:
+        """The requests, by action, of what is done inside."""
+        before = self.requests.copy()
+        during: Counter[str] = Counter()
+        yield during
+        during.update(self.requests - before)
+
+    def close(self) -> None:
+        self._server.shutdown()
+
+
+def refusal(status: str, code: str, **headers: str) -> Answer:
+    """An answer as S3 refuses things: a status, such as `403 Forbidden`, and S3's own code."""
+
+    def answer(environ: Environ, start: Callable[..., Any]) -> Iterable[bytes]:
+        environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+        body = f"<Error><Code>{escape(code)}</Code><Message>no {SECRETIVE}</Message></Error>"
+        start(status, [("Content-Type", "application/xml"), *headers.items()])
+        return [] if environ["REQUEST_METHOD"] == "HEAD" else [body.encode()]
+
+    return answer
+
+
+SECRETIVE = "words of S3 that may name an access key"
+
+
+def reset_connection(environ: Environ, start: Callable[..., Any]) -> Iterable[bytes]:
+    """No answer: the connection is cut."""
+    raw: socket.socket = environ["werkzeug.socket"]
+    raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    raw.shutdown(socket.SHUT_RDWR)
+    raise ConnectionResetError
+
+
+class Flaky:
+    """Faults for a share of the requests, spread by a fixed seed: 503s, cuts, cuts half-way through
+    the answer, answers that are lost after the work was done, and slow ones."""
+
+    def __init__(self, server: S3Server, share: float, slow_seconds: float) -> None:
+        import random
+
+        self.faults: Counter[str] = Counter()
+        self._server = server
+        self._share = share
+        self._slow_seconds = slow_seconds
+        self._chance = random.Random(7)
+
+    def __call__(self, action: str, environ: Environ) -> Answer | None:
+        if self._chance.random() >= self._share:
+            return None
+        kind = self._chance.choice(["busy", "cut", "half", "lost", "slow"])
+        self.faults[f"{kind} {action}"] += 1
+        if kind == "busy":
+            return refusal("503 Slow Down", "SlowDown")
+        if kind == "cut":
+            return reset_connection
+        if kind == "slow":
+            time.sleep(self._slow_seconds)
+            return None
+        return self._half if kind == "half" else self._lost
+
+    def _half(self, environ: Environ, start: Callable[..., Any]) -> Iterable[bytes]:
+        body = b"".join(self._server._moto(environ, start))
+        yield body[: len(body) // 2]
+        reset_connection(environ, start)
+
+    def _lost(self, environ: Environ, start: Callable[..., Any]) -> Iterable[bytes]:
+        b"".join(self._server._moto(environ, lambda *_: None))
+        return reset_connection(environ, start)
+
+
+class _Quiet(WSGIRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def log(self, *_: Any, **__: Any) -> None:
+        pass
+
+
+def _action(environ: Environ) -> str:
+    method, query = environ["REQUEST_METHOD"], parse_qs(environ.get("QUERY_STRING", ""))
+    if "list-type" in query:
+        return "list"
+    if method == "POST" and environ.get("QUERY_STRING", "").startswith("delete"):
+        return "delete"
+    return {"GET": "get", "HEAD": "head", "PUT": "put", "DELETE": "delete"}.get(method, "other")
