@@ -12,7 +12,18 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from brewtopia_lib import analyses, changes, charts, headlines, page, scopes, tables
+    from brewtopia_lib import (
+        analyses,
+        changes,
+        charts,
+        findings,
+        headlines,
+        opportunities,
+        page,
+        scopes,
+        tables,
+        trends,
+    )
     from brewtopia_lib.cleaning import clean
     from brewtopia_lib.warehouse import Warehouse
 
@@ -23,11 +34,14 @@ __all__ = [
     "changes",
     "charts",
     "clean",
+    "findings",
     "headlines",
     "open_warehouse",
+    "opportunities",
     "page",
     "scopes",
     "tables",
+    "trends",
 ]
 
 

@@ -178,6 +178,40 @@ def sql(
     print_rows(names, rows, format)
 
 
+@app.command("findings")
+def findings_command(
+    until: Annotated[
+        str | None, typer.Option(metavar="DATE", help="Last day, as 2024-03-31. [default: newest]")
+    ] = None,
+    weeks: Annotated[int, typer.Option(metavar="N", min=1, help="How many weeks to look at.")] = 26,
+    branch: Annotated[
+        str | None, typer.Option(metavar="BRANCH", help="Only what concerns this branch.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Tested trends and missed revenue, worth most first."""
+    until_day = _day(until)
+
+    from brewtopia_lib.console import print_json
+    from brewtopia_lib.findings import look
+    from brewtopia_lib.scopes import find_scope
+
+    with open_warehouse() as warehouse:
+        scope = find_scope(warehouse, until=until_day, weeks=weeks, branch=branch)
+        found = look(warehouse, until=scope.until, weeks=weeks, branch=branch)
+    if as_json:
+        print_json([finding.to_json() for finding in found.findings])
+        return
+    for number, finding in enumerate(found.findings, start=1):
+        print(f"{number}. {finding.sentence}")
+        if finding.said.detail:
+            print(f"   {finding.said.detail}")
+    if not found.findings:
+        print("Nothing was found that is surely more than chance.")
+    for note in found.notes:
+        print(f"\n{note}")
+
+
 @app.command()
 def report(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Such as company_trends.")],

@@ -1,0 +1,171 @@
+"""What changed, what is surely more than chance, and what it is worth: the list, ranked.
+
+import brewtopia_lib as bt
+
+with bt.open_warehouse() as warehouse:
+    for finding in bt.findings.findings(warehouse, until=date(2024, 6, 30)):
+        print(finding.sentence)
+"""
+
+from dataclasses import dataclass, replace
+from datetime import date
+
+import numpy as np
+
+from brewtopia_lib import trends
+from brewtopia_lib.branch_days import BranchDays
+from brewtopia_lib.branch_findings import BranchFindings
+from brewtopia_lib.breaks import missing_days, silent_products
+from brewtopia_lib.day_findings import DayFindings
+from brewtopia_lib.errors import ParameterError
+from brewtopia_lib.finding import Finding, Tests
+from brewtopia_lib.formats import full_day, plural
+from brewtopia_lib.gaps import PairGaps, price_gaps
+from brewtopia_lib.history import History, read_history
+from brewtopia_lib.opportunities import Opportunities
+from brewtopia_lib.product_findings import product_findings
+from brewtopia_lib.queries import Queryable
+from brewtopia_lib.significance import FALSE_DISCOVERY_RATE, q_values
+
+LEAST_DAYS_FOR_GAPS = 14
+_EXPLAINS = 0.6
+
+
+@dataclass(frozen=True)
+class Found:
+    """The findings, largest first, and what could not be looked for and why."""
+
+    findings: list[Finding]
+    notes: list[str]
+    tests: int
+
+
+def findings(
+    warehouse: Queryable, *, until: date, weeks: int = 26, branch: str | None = None
+) -> list[Finding]:
+    """What changed in the weeks that end on `until`, worth most first.
+
+    False discoveries are at most 5 % of what is tested, over everything this call tests: with
+    `branch` that branch's own tests, without it those of all branches and of the chain.
+    """
+    return look(warehouse, until=until, weeks=weeks, branch=branch).findings
+
+
+def look(warehouse: Queryable, *, until: date, weeks: int = 26, branch: str | None = None) -> Found:
+    """The same, with notes that say what there is too little history for.
+
+    Raises ParameterError for a branch without sales in those weeks, or a number of weeks below one.
+    """
+    if isinstance(weeks, bool) or not isinstance(weeks, int) or weeks < 1:
+        raise ParameterError(f"weeks is {weeks!r}: it must be a whole number from 1")
+    return find(read_history(warehouse, until=until, weeks=weeks), branch=branch)
+
+
+def find(history: History, *, branch: str | None = None) -> Found:
+    """The findings of a history that was read before."""
+    if branch is not None and branch not in history.branches:
+        raise ParameterError(
+            f"branch {branch!r} has no sales from {history.first_day} to {history.dates[-1]}"
+        )
+    row = None if branch is None else history.branches.index(branch)
+    tested, count = _tested(history, row)
+    seen = tested + missing_days(history) + silent_products(history) + _gaps(history)
+    kept = [one for one in _in_one_guise(seen) if branch is None or one.branch == branch]
+    ranked = sorted(
+        kept,
+        key=lambda one: (-abs(one.effect.pounds), one.kind, one.branch or "", one.product or ""),
+    )
+    return Found(ranked, notes(history), count)
+
+
+def _tested(history: History, row: int | None) -> tuple[list[Finding], int]:
+    products = product_findings(history)
+    days = BranchDays(history, products.fitted)
+    families: list[Tests] = [
+        *BranchFindings(days).tests,
+        *DayFindings(days).tests,
+        *products.tests,
+        *PairGaps(history).tests,
+    ]
+    if row is not None:
+        families = [family.of_branch(row) for family in families]
+    q = q_values(
+        np.concatenate([family.chances.ravel() for family in families]),
+        np.concatenate([family.weights.ravel() for family in families]),
+    )
+    found, start = [], 0
+    for family in families:
+        own = q[start : start + family.chances.size].reshape(family.chances.shape)
+        start += family.chances.size
+        for index in np.argwhere(own <= FALSE_DISCOVERY_RATE):
+            place = tuple(int(part) for part in index)
+            found.append(replace(family.tell(place), q_value=float(own[place])))
+    return found, int(np.isfinite(q).sum())
+
+
+def _gaps(history: History) -> list[Finding]:
+    if history.traded.any(axis=0).sum() < LEAST_DAYS_FOR_GAPS:
+        return []
+    missed = Opportunities(history)
+    return [*missed.missed_products(), *missed.opening_hours(), *price_gaps(history)]
+
+
+def _in_one_guise(seen: list[Finding]) -> list[Finding]:
+    """Without what another finding says already.
+
+    A branch moves in one way: of its revenue, orders and basket the first that was found tells
+    it, with the others in its detail; of the parts of its day the one that moved most. Where a
+    part of the day explains the branch's move, the part is told. A silent product is not also
+    one that fades.
+    """
+    silent = {(one.branch, one.product) for one in seen if one.kind == "silent_product"}
+    parts: dict[str | None, Finding] = {}
+    for one in seen:
+        known = parts.get(one.branch)
+        if one.kind == "day_shift" and (
+            known is None or abs(one.effect.pounds) > abs(known.effect.pounds)
+        ):
+            parts[one.branch] = one
+    kept: list[Finding] = []
+    moved: set[str | None] = set()
+    for one in seen:
+        if one.kind in ("branch_trend", "level_shift"):
+            part = parts.get(one.branch)
+            explained = part and part.effect.pounds / (one.effect.pounds or 1) >= _EXPLAINS
+            said = explained or one.branch in moved
+            moved.add(one.branch)
+        elif one.kind == "day_shift":
+            said = parts[one.branch] is not one
+        elif one.kind == "product_trend":
+            said = (one.branch, one.product) in silent or (None, one.product) in silent
+        else:
+            said = False
+        if not said:
+            kept.append(one)
+    return kept
+
+
+def notes(history: History) -> list[str]:
+    """What could not be looked for, why, and what it would need."""
+    days = int(history.traded.any(axis=0).sum())
+    if not days:
+        return [f"There are no sales up to {full_day(history.dates[-1])}."]
+    said = []
+    if history.observed.sum(axis=1).max() < trends.LEAST_DAYS:
+        said.append(
+            f"There are {plural(days, 'day')} of sales, too few to tell a trend from chance: trends "
+            f"of products and branches, shifts and unusual days need {trends.LEAST_DAYS} trading "
+            "days (eight weeks), and small trends half a year."
+        )
+    short = int((history.observed.sum(axis=1) < trends.LEAST_DAYS).sum())
+    if not said and short:
+        said.append(
+            f"{plural(short, 'branch', 'branches')} with less than {trends.LEAST_DAYS} trading "
+            "days cannot be tested for trends yet."
+        )
+    if len(history.branches) < 4:
+        said.append(
+            "With fewer than four branches nothing can be compared between branches: neither "
+            "branch against chain, nor products, prices, pairs and hours that others have."
+        )
+    return said
