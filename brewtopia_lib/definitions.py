@@ -70,7 +70,8 @@ class Definition(_Declared):
     """A report as `reports/<name>.toml` declares it.
 
     Every page is mailed to `recipients`, the page of a branch also to `branch_recipients` of
-    that branch, and what fails to `owners`.
+    that branch, and what fails to `owners`. A page with fewer `charts` is a failure, and so is
+    one that takes longer than `timeout_seconds`.
     """
 
     name: str
@@ -78,6 +79,7 @@ class Definition(_Declared):
     notebook: Path
     parameters: Mapping[str, Any] = {}
     for_each: Literal["branch"] | None = None
+    charts: Annotated[int, Field(ge=0)] = 0
     timeout_seconds: Annotated[int, Field(ge=1, le=86_400)] = 600
     recipients: list[Address] = []
     branch_recipients: Mapping[str, list[Address]] = {}

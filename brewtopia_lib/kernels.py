@@ -240,6 +240,12 @@ class OneKernel:
         self._managers: list[AsyncKernelManager] = []
         self.manager_class = self._manager_class(folder, environment, start)
 
+    @property
+    def last_words(self) -> str:
+        """The last line that it wrote past its notebook, if any."""
+        lines = self.log.read_text("utf-8", "replace").split("\n") if self.log.exists() else []
+        return next((line.strip() for line in reversed(lines) if line.strip()), "")
+
     def end(self) -> None:
         """End it with all that it has started, or let it not start at all."""
         self.is_ended = True
@@ -302,4 +308,32 @@ def one_kernel(environment: Mapping[str, str], start: KernelStart) -> Iterator[O
         try:
             yield kernel
         finally:
+            kernel.end()
+
+
+class Kernels:
+    """The kernels of a batch: all alike, each fresh, and ended together if need be."""
+
+    def __init__(self, environment: Mapping[str, str], start: KernelStart) -> None:
+        self.is_ended = False
+        self._environment = environment
+        self._start = start
+        self._at_work: set[OneKernel] = set()
+
+    @contextmanager
+    def one(self) -> Iterator[OneKernel]:
+        """One of them, yet to be started."""
+        with one_kernel(self._environment, self._start) as kernel:
+            self._at_work.add(kernel)
+            try:
+                if self.is_ended:
+                    kernel.end()
+                yield kernel
+            finally:
+                self._at_work.discard(kernel)
+
+    def end(self) -> None:
+        """End those at work, and let no other start."""
+        self.is_ended = True
+        for kernel in tuple(self._at_work):
             kernel.end()

@@ -1,8 +1,11 @@
 """Text fit to be seen by others: without the secrets of the settings and the environment; pure."""
 
+import json
 import os
 from collections.abc import Iterable, Mapping
-from urllib.parse import unquote
+from html import escape
+from typing import Any
+from urllib.parse import quote, unquote
 
 from brewtopia_lib.settings import Settings
 
@@ -14,7 +17,8 @@ HIDDEN = "[hidden]"
 def secrets_of(settings: Settings, environment: Mapping[str, str] = os.environ) -> list[str]:
     """What must not be shown: what URIs of the settings hold, and variables named like secrets.
 
-    Longest first, each as it is written and as it is meant (`%40` for `@`).
+    Longest first, each as it is written, as it is meant (`%40` for `@`), and as it looks in an
+    address, in HTML and in a quoted string.
     """
     found = [
         value
@@ -24,8 +28,9 @@ def secrets_of(settings: Settings, environment: Mapping[str, str] = os.environ) 
     for value in settings.model_dump().values():
         if isinstance(value, str) and "://" in value:
             found += _in_uri(value)
-    both = {text for value in found for text in (value, unquote(value))}
-    return sorted((text for text in both if len(text) >= SHORTEST), key=len, reverse=True)
+    meant = {text for value in found for text in (value, unquote(value)) if len(text) >= SHORTEST}
+    looks = {look for text in meant for look in _looks(text)}
+    return sorted(looks, key=len, reverse=True)
 
 
 def redacted(text: str, secrets: Iterable[str]) -> str:
@@ -33,6 +38,25 @@ def redacted(text: str, secrets: Iterable[str]) -> str:
     for secret in secrets:
         text = text.replace(secret, HIDDEN)
     return text
+
+
+def redacted_all(value: Any, secrets: Iterable[str]) -> Any:
+    """The same lists, mappings and texts, with each secret in any of them hidden."""
+    if isinstance(value, str):
+        return redacted(value, secrets)
+    if isinstance(value, Mapping):
+        return {
+            redacted_all(key, secrets): redacted_all(one, secrets) for key, one in value.items()
+        }
+    if isinstance(value, list | tuple):
+        return [redacted_all(one, secrets) for one in value]
+    return value
+
+
+def _looks(secret: str) -> set[str]:
+    return {secret, quote(secret, safe=""), escape(secret), repr(secret)[1:-1]} | {
+        json.dumps(secret, ensure_ascii=is_plain)[1:-1] for is_plain in (True, False)
+    }
 
 
 def _in_uri(uri: str) -> list[str]:

@@ -1,34 +1,28 @@
-"""Report definitions run through papermill, and rendered to self-contained pages."""
+"""Reports: what is asked for is checked, then every page is made, several at a time."""
 
 import hashlib
 import os
 import re
-import sys
-import tempfile
 import time
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
-from datetime import date, datetime
-from html import unescape
-from importlib.resources import files
+from datetime import UTC, date, datetime
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
 
-import jinja2
 import nbformat
-from jupyter_client.manager import AsyncKernelManager
-from nbconvert import HTMLExporter
-from papermill.engines import papermill_engines
-from papermill.iorw import load_notebook_node
-from papermill.parameterize import parameterize_notebook
 
 from brewtopia_lib import analyses
 from brewtopia_lib.definitions import Definition, load_definition
 from brewtopia_lib.errors import ParameterError
+from brewtopia_lib.execution import Execution, execute, kernel_environment, one_line
+from brewtopia_lib.gallery import address, gallery, made_of
+from brewtopia_lib.kernels import Kernels, KernelStart, choose_start, prepare
+from brewtopia_lib.outputs import Place, copy_whole, write_whole
 from brewtopia_lib.page import loaded
 from brewtopia_lib.parameters import (
     SCHEDULED_FOR,
@@ -37,22 +31,32 @@ from brewtopia_lib.parameters import (
     read_parameters,
     take_scheduled_for,
 )
+from brewtopia_lib.pdf import find_chromium, print_pdf
+from brewtopia_lib.redaction import redacted, redacted_all, secrets_of
+from brewtopia_lib.rendering import (
+    Facts,
+    chart_fault,
+    failure_page,
+    first_drawing,
+    leading_numbers,
+    report_page,
+)
 from brewtopia_lib.runs import Ledger, Run
 from brewtopia_lib.scopes import Scope, find_scope
 from brewtopia_lib.settings import Settings, local_path, project_folder
 from brewtopia_lib.warehouse import Warehouse, open_warehouse
 
-KERNEL = "python3"
-TEMPLATES = str(files("brewtopia_lib") / "templates")
-NO_MAIL = {"mail": Settings.model_fields["mail"].default}
-"""What kernels are told of the mail: its password is none of a notebook's business."""
+GALLERY_RUNS = 10_000
+"""How many of the newest runs the gallery looks at."""
 
 
 @dataclass(frozen=True)
 class ReportRun:
     """One page made, or why it was not: `error` is one line, None when it is done.
 
-    `notebook` is the executed one; `parameters` are as checked; `until` is the last day covered.
+    `page` is where the newest page of this report and branch always is, None where this run
+    failed; `archived` is this run's own, which says why where it failed. `notebook` is the
+    executed one; `parameters` are as checked; `until` is the last day covered.
     """
 
     name: str
@@ -67,6 +71,8 @@ class ReportRun:
     until: date | None = None
     scheduled_for: datetime | None = None
     notice: str | None = None
+    archived: Path | None = None
+    pdf: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -76,7 +82,7 @@ class _Job:
     definition: Definition
     scope: Scope
     values: Mapping[str, Any]
-    page: Path
+    place: Place
     scheduled_for: datetime | None
     notice: str | None
 
@@ -86,9 +92,9 @@ class _Job:
         return f"{self.definition.title}: {branch}" if branch else self.definition.title
 
     @property
-    def description(self) -> str:
+    def facts(self) -> Facts:
         parts = [self.scope.period] if "weeks" in self.values else []
-        return " · ".join([*parts, loaded(self.scope)])
+        return Facts(self.title, " · ".join([*parts, loaded(self.scope)]), self.notice)
 
 
 def run_report(
@@ -100,18 +106,23 @@ def run_report(
     until: date | None = None,
     weeks: int | None = None,
     parameters: Mapping[str, Any] = MappingProxyType({}),
-    workers: int = 1,
+    workers: int | None = None,
+    kernel: KernelStart | None = None,
+    pdf: bool = False,
     notices: Mapping[str | None, str] = MappingProxyType({}),
     progress: Callable[[int, int, str], None] | None = None,
 ) -> list[ReportRun]:
     """Make the pages of a report; one that fails leaves the others alone.
 
-    Each page is written whole or not at all, with its executed notebook beside it and an
-    `index.html` above; of a run that failed, only a `.failed.ipynb`. Parameters are checked
-    first: raises ParameterError before any notebook runs. The parameter `scheduled_for`, the
-    time a run is for, may be given for every report. `notices`, by branch or None for the chain,
-    stand on the page. `progress` is told (done, total, what) after each page.
+    Each page is written whole or not at all, with its executed notebook beside it and the gallery
+    above; of a run that failed, a `.failed.html` that says why, and a `.failed.ipynb`. Parameters
+    are checked first: raises ParameterError before any notebook runs. The parameter
+    `scheduled_for`, the time a run is for, may be given for every report. Each notebook has a
+    kernel of its own, as many at a time as there are `workers` (cores, if not given), started
+    `warm` or `cold` (warm where that is safe). `pdf` prints the pages too. `notices`, by branch or
+    None for the chain, stand on the page. `progress` is told (done, total, what) after each page.
     """
+    chromium = find_chromium() if pdf else None
     definition = load_definition(name)
     given = {**definition.parameters, **parameters}
     given |= {
@@ -126,23 +137,19 @@ def run_report(
         wanted = _wanted(definition, warehouse, branches, all_branches, given)
         jobs = [
             _planned(
-                definition, warehouse, declared, given, folder / name / f"{slug}.html", branch,
+                definition, warehouse, declared, given, Place(folder / name, slug), branch,
                 scheduled_for, notices.get(branch),
             )
             for branch, slug in wanted
         ]  # fmt: skip
-    runs: dict[int, ReportRun] = {}
-    pool = ThreadPoolExecutor(max_workers=max(workers, 1))
-    try:
-        started = {pool.submit(_run, job, settings): place for place, job in enumerate(jobs)}
-        for done in as_completed(started):
-            runs[started[done]] = done.result()
-            if progress:
-                progress(len(runs), len(jobs), jobs[started[done]].title)
-    finally:  # an interrupted run does not start what is still waiting
-        pool.shutdown(cancel_futures=True)
-    _write(folder / "index.html", _index(folder))
-    return [runs[place] for place in sorted(runs)]
+    if kernel != "cold":
+        prepare()
+    batch = _Batch(settings, Kernels(kernel_environment(settings), choose_start(kernel)), chromium)
+    runs = batch.run(jobs, workers or _cores(), progress)
+    for job in jobs:
+        job.place.prune()
+    write_whole(folder / "index.html", _gallery(batch.ledger, folder))
+    return runs
 
 
 def slugs(names: Iterable[str]) -> dict[str, str]:
@@ -200,7 +207,7 @@ def _planned(
     warehouse: Warehouse,
     declared: Mapping[str, Parameter],
     given: Mapping[str, Any],
-    page: Path,
+    place: Place,
     branch: str | None,
     scheduled_for: datetime | None,
     notice: str | None,
@@ -211,166 +218,139 @@ def _planned(
     scope = find_scope(warehouse, **asked)
     if "until" in values:
         values["until"] = scope.until
-    return _Job(definition, scope, values, page, scheduled_for, notice)
+    return _Job(definition, scope, values, place, scheduled_for, notice)
 
 
-def _run(job: _Job, settings: Settings) -> ReportRun:
-    ledger = Ledger(settings.runs)
-    number = ledger.begin_run(
-        Run(
-            job.definition.name,
-            job.scope.branch,
+class _Batch:
+    """Pages made together: with the same settings and secrets, and kernels alike."""
+
+    def __init__(self, settings: Settings, kernels: Kernels, chromium: str | None) -> None:
+        self.ledger = Ledger(settings.runs)
+        self._kernels = kernels
+        self._chromium = chromium
+        self._secrets = secrets_of(settings)
+
+    def run(
+        self, jobs: Sequence[_Job], workers: int, progress: Callable[[int, int, str], None] | None
+    ) -> list[ReportRun]:
+        """Make every page; when this is interrupted, what is at work is ended."""
+        runs: dict[int, ReportRun] = {}
+        with ThreadPoolExecutor(max_workers=max(workers, 1)) as pool:
+            try:
+                started = {pool.submit(self._run, job): place for place, job in enumerate(jobs)}
+                for done in as_completed(started):
+                    runs[started[done]] = done.result()
+                    if progress:
+                        progress(len(runs), len(jobs), jobs[started[done]].title)
+            except BaseException:
+                self._kernels.end()
+                pool.shutdown(cancel_futures=True)
+                raise
+        return [runs[place] for place in sorted(runs)]
+
+    def _run(self, job: _Job) -> ReportRun:
+        """One page, and its row in the ledger; no end of one that was interrupted."""
+        began, started = datetime.now(UTC), time.perf_counter()
+        number = self.ledger.begin_run(
+            Run(
+                job.definition.name,
+                job.scope.branch,
+                job.values,
+                job.scheduled_for,
+                job.scope.first,
+                job.scope.until,
+            )
+        )
+        execution = execute(
+            job.definition.notebook,
             job.values,
-            job.scheduled_for,
-            job.scope.first,
-            job.scope.until,
+            self._kernels,
+            folder=project_folder(),
+            timeout_seconds=job.definition.timeout_seconds,
+            secrets=self._secrets,
         )
-    )
-    run = _made(job, settings)
-    ledger.end_run(number, run.state, run.seconds, run.page, run.error)
-    return run
-
-
-def _made(job: _Job, settings: Settings) -> ReportRun:
-    started = time.perf_counter()
-    notebook, failed = job.page.with_suffix(".ipynb"), job.page.with_suffix(".failed.ipynb")
-    try:
-        executed = _executed(job, settings)
-        error = _cell_error(executed)
+        archived = job.place.archived(began, number)
+        error = execution.error or chart_fault(execution.notebook, job.definition.charts)
+        if not error:
+            error = self._explained(self._publish, job, execution.notebook, archived)
         if error:
-            _write(failed, _notebook_text(executed))
-        else:
-            _write(notebook, _notebook_text(executed))
-            _write(job.page, _render(executed, job.title, job.description, job.notice))
-            failed.unlink(missing_ok=True)
-    except Exception as problem:  # noqa: BLE001 - whatever fails, the other pages are made
-        error = _one_line(f"{type(problem).__name__}: {problem}")
-    return ReportRun(
-        name=job.definition.name,
-        branch=job.scope.branch,
-        state="failed" if error else "done",
-        page=None if error else job.page,
-        seconds=time.perf_counter() - started,
-        error=error,
-        notebook=failed if error else notebook,
-        title=job.title,
-        parameters=job.values,
-        until=job.scope.until,
-        scheduled_for=job.scheduled_for,
-        notice=job.notice,
-    )
-
-
-def _executed(job: _Job, settings: Settings) -> Any:
-    """The notebook with its outputs: a function of the warehouse and the parameters."""
-    values = {
-        key: value.isoformat() if isinstance(value, date) else value
-        for key, value in job.values.items()
-    }
-    notebook = parameterize_notebook(
-        load_notebook_node(str(job.definition.notebook)),
-        values,
-        kernel_name=KERNEL,
-        language="python",
-    )
-    with tempfile.TemporaryDirectory(prefix="brewtopia-") as folder:
-        executed = papermill_engines.execute_notebook_with_engine(
-            None,
-            notebook,
-            kernel_name=KERNEL,
-            progress_bar=False,
-            kernel_manager_class=_kernels(settings, Path(folder)),
-            resources={"metadata": {"path": str(project_folder())}},
-            shutdown_kernel="immediate",
+            self._explained(self._say_why, job, execution, error, archived)
+        seconds = time.perf_counter() - started
+        state: Literal["done", "failed"] = "failed" if error else "done"
+        summary = {
+            "report_title": job.definition.title,
+            "title": job.title,
+            "numbers": [] if error else leading_numbers(execution.notebook),
+        }
+        self.ledger.end_run(number, state, seconds, archived, error, summary)
+        return ReportRun(
+            name=job.definition.name,
+            branch=job.scope.branch,
+            state=state,
+            page=None if error else job.place.page,
+            seconds=seconds,
+            error=error,
+            notebook=job.place.failed_notebook if error else job.place.notebook,
+            title=job.title,
+            parameters=job.values,
+            until=job.scope.until,
+            scheduled_for=job.scheduled_for,
+            notice=job.notice,
+            archived=archived,
+            pdf=job.place.pdf if self._chromium and not error else None,
         )
-    executed.metadata.pop("papermill", None)  # it says when and where the notebook ran
-    for cell in executed.cells:
-        for key in ("papermill", "execution"):
-            cell.metadata.pop(key, None)
-        if "injected-parameters" in cell.metadata.tags:
-            cell.id = "injected-parameters"
-    return executed
+
+    def _publish(self, job: _Job, notebook: Any, archived: Path) -> None:
+        """Write what a run that is done leaves behind."""
+        page = report_page(notebook, job.facts)
+        if drawing := first_drawing(page):
+            write_whole(archived.with_suffix(".svg"), drawing)
+        write_whole(archived, page)
+        if self._chromium:
+            write_whole(job.place.pdf, print_pdf(self._chromium, archived))
+        write_whole(job.place.notebook, _as_text(notebook))
+        copy_whole(archived, job.place.page)
+        job.place.forget_failure()
+
+    def _say_why(self, job: _Job, execution: Execution, error: str, archived: Path) -> None:
+        """Write what a run that failed leaves behind."""
+        write_whole(job.place.failed_notebook, _as_text(execution.notebook))
+        asked = redacted_all(job.values, self._secrets)
+        write_whole(
+            archived,
+            failure_page(execution.notebook, job.facts, error, execution.failed_cell, asked),
+        )
+        copy_whole(archived, job.place.failure)
+
+    def _explained(self, work: Callable[..., None], *arguments: Any) -> str | None:
+        """Why the work failed, in one line; None where it did not: the other pages are made."""
+        try:
+            work(*arguments)
+        except Exception as problem:  # noqa: BLE001
+            return one_line(redacted(f"{type(problem).__name__}: {problem}", self._secrets))
+        return None
 
 
-def _kernels(settings: Settings, folder: Path) -> type[AsyncKernelManager]:
-    """Kernels of this very Python, with these settings, that talk through files in `folder`."""
-    environment = {
-        f"BREWTOPIA_{name.upper()}": str(value)
-        for name, value in (settings.model_dump() | NO_MAIL).items()
-        if value is not None
-    }
-
-    class Kernels(AsyncKernelManager):
-        def __init__(self, **options: Any) -> None:
-            super().__init__(**options)
-            if os.name == "posix":  # sockets in a private folder; elsewhere TCP on localhost
-                self.transport, self.ip = "ipc", str(folder / "kernel")
-
-        def format_kernel_cmd(self, extra_arguments: list[str] | None = None) -> list[str]:
-            launch = [sys.executable, "-m", "ipykernel_launcher", "-f", self.connection_file]
-            return launch + (extra_arguments or [])
-
-        def start_kernel(self, **options: Any) -> Any:
-            options["env"] = {**options.get("env", os.environ), **environment}
-            return super().start_kernel(**options)
-
-    return Kernels
+def _cores() -> int:
+    """How many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
-def _cell_error(notebook: Any) -> str | None:
-    """Which cell failed and how, in one line; None where none did."""
-    for cell in notebook.cells:
-        for output in cell.get("outputs", []):
-            if output.output_type == "error":
-                number = cell.execution_count
-                return _one_line(f"cell {number}: {output.ename}: {output.evalue}")
-    return None
-
-
-def _one_line(text: str) -> str:
-    """The text without line breaks and terminal colours."""
-    return " ".join(re.sub(r"\x1b\[[0-9;]*m", "", text).split())
-
-
-def _notebook_text(notebook: Any) -> str:
+def _as_text(notebook: Any) -> str:
     return f"{nbformat.writes(notebook)}\n"
 
 
-def _render(notebook: Any, title: str, description: str, notice: str | None) -> str:
-    exporter = HTMLExporter(template_name="report", extra_template_basedirs=[TEMPLATES])
-    about = {"report": {"title": title, "description": description, "notice": notice}}
-    page, _ = exporter.from_notebook_node(notebook, resources=about)
-    return str(page)
-
-
-def _write(path: Path, text: str) -> None:
-    """Write a file whole or not at all: readers see the old one until the new one is there."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as stream:
-            stream.write(text)
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-
-
-def _index(folder: Path) -> str:
-    """A page that lists the pages there are, by report."""
-    groups: dict[str, list[dict[str, str]]] = {}
-    for path in sorted(folder.glob("*/*.html")):
-        start = path.read_text(encoding="utf-8", errors="replace")[:4000]
-        title = re.search(r"<title>(.*?)</title>", start, re.DOTALL)
-        about = re.search(r'<meta content="([^"]*)" name="description"', start)
-        groups.setdefault(path.parent.name, []).append(
-            {
-                "address": path.relative_to(folder).as_posix(),
-                "title": unescape(title[1]) if title else path.stem,
-                "about": unescape(about[1]) if about else "",
-            }
-        )
-    loader = jinja2.FileSystemLoader(TEMPLATES)
-    environment = jinja2.Environment(loader=loader, autoescape=True)
-    return environment.get_template("index.html.j2").render(groups=groups)
+def _gallery(ledger: Ledger, folder: Path) -> str:
+    """The gallery of the runs in the ledger whose pages are below the folder."""
+    made = []
+    for row in ledger.runs(GALLERY_RUNS):
+        page = Path(row["page"] or "")
+        if page.is_relative_to(folder) and (row["state"] == "failed" or page.is_file()):
+            page_there, drawing_there = (
+                address(path.relative_to(folder)) if path.is_file() else None
+                for path in (page, page.with_suffix(".svg"))
+            )
+            made.append(made_of(row, page_there, drawing_there))
+    return gallery(made)

@@ -30,6 +30,10 @@ create table if not exists runs (
     page text,
     error text
 );
+create table if not exists summaries (
+    run integer primary key references runs,
+    summary text not null
+);
 create table if not exists sends (
     report text not null,
     parameters text not null,
@@ -145,19 +149,34 @@ class Ledger:
         seconds: float,
         page: Path | None,
         error: str | None,
+        summary: Mapping[str, Any] | None = None,
     ) -> None:
-        """Notes how a run ended."""
+        """Notes how a run ended; `page` says why where it failed, `summary` is for the gallery."""
         with self.transaction() as rows:
             rows.execute(
                 "update runs set state = ?, seconds = ?, page = ?, error = ? where run = ?",
                 (state, round(seconds, 3), None if page is None else str(page), error, number),
             )
+            if summary:
+                rows.execute(
+                    "insert or replace into summaries values (?, ?)", (number, as_text(summary))
+                )
 
     def runs(self, limit: int = 1000) -> list[dict[str, Any]]:
-        """The newest runs as the table has them, newest first; `parameters` as a mapping."""
+        """The newest runs, newest first, as the table has them.
+
+        `parameters` is a mapping, and so is `summary`, empty where there is none.
+        """
         with self.transaction() as rows:
-            found = rows.execute("select * from runs order by run desc limit ?", (limit,))
-            return [dict(row) | {"parameters": json.loads(row["parameters"])} for row in found]
+            found = rows.execute(
+                "select runs.*, summary from runs left join summaries using (run) "
+                "order by run desc limit ?",
+                (limit,),
+            ).fetchall()
+        return [
+            dict(row) | {name: json.loads(row[name] or "{}") for name in ("parameters", "summary")}
+            for row in found
+        ]
 
     def begin_send(
         self, key: SendKey, message_id: str, *, again: bool = False, repeatable: bool = False

@@ -85,7 +85,8 @@ def no_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object, **__: object) -> None:
         raise AssertionError("a notebook was started")
 
-    monkeypatch.setattr(reports, "_executed", refuse)
+    monkeypatch.setattr(reports, "execute", refuse)
+    monkeypatch.setattr(reports, "prepare", refuse)
 
 
 # --- the pages
@@ -168,22 +169,21 @@ def test_the_executed_notebook_lies_beside_the_page(reported: Reported) -> None:
     assert not any("error" in cell.get("outputs", []) for cell in json.loads(notebook)["cells"])
 
 
-def test_the_index_lists_every_page(reported: Reported) -> None:
-    """The index links each page by a relative address that exists, under its title."""
-    folder = Path(reported.settings.reports)
-    index = Page((folder / "index.html").read_text(encoding="utf-8"))
-    links = [str(attributes["href"]) for tag, attributes in index.elements if tag == "a"]
-    assert len(links) == len(ALL_PAGES)
-    assert all((folder / link).is_file() for link in links)
-    assert SQL_BRANCH_KEPT in index.text
-
-
 def test_nothing_else_is_left_behind(reported: Reported) -> None:
-    """Only pages, notebooks and the index are in the folder: no temporary file, nothing hidden."""
+    """Pages, notebooks, drawings and the gallery are in the folder: nothing temporary or hidden."""
     folder = Path(reported.settings.reports)
     names = {path.name for path in folder.rglob("*") if path.is_file()}
-    assert {Path(name).suffix for name in names} == {".html", ".ipynb"}
+    assert {Path(name).suffix for name in names} == {".html", ".ipynb", ".svg"}
     assert not any(name.startswith(".") for name in names)
+
+
+def test_every_run_keeps_a_page_of_its_own(reported: Reported) -> None:
+    """Beside the page that is always the newest, each run has its own, which is the same."""
+    for run in reported.runs.values():
+        assert run.page
+        assert run.archived
+        assert run.archived != run.page
+        assert run.archived.read_bytes() == run.page.read_bytes()
 
 
 def test_same_warehouse_same_parameters_same_page(inside: Reported, tmp_path: Path) -> None:
@@ -316,7 +316,11 @@ def test_a_notebook_that_fails_fails_alone(failing: Reported, tmp_path: Path) ->
     assert told == [(1, 4), (2, 4), (3, 4), (4, 4)]
     assert not (tmp_path / "picky" / "harrogate.html").exists()
     assert (tmp_path / "picky" / "harrogate.failed.ipynb").exists()
-    assert "harrogate" not in (tmp_path / "index.html").read_text(encoding="utf-8")
+    why = Page((tmp_path / "picky" / "harrogate.failed.html").read_text(encoding="utf-8")).text
+    assert "cell 4: AssertionError: not for Harrogate" in why
+    assert "assert branch != 'Harrogate'" in why
+    assert "Traceback (most recent call last)" in why
+    assert "\x1b" not in why
 
 
 def test_the_kernel_reads_the_given_warehouse(failing: Reported, tmp_path: Path) -> None:
@@ -338,13 +342,33 @@ def test_a_failure_keeps_the_page_of_before(
     def full(*_: object) -> str:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(reports, "_render", full)
+    monkeypatch.setattr(reports, "report_page", full)
     (run,) = run_report(settings, "picky", branches=["Leeds"])
     assert run.state == "failed"
     assert "No space left on device" in str(run.error)
     page = tmp_path / "picky" / "leeds.html"
     assert page.read_bytes() == before
-    assert sorted(path.name for path in page.parent.iterdir()) == ["leeds.html", "leeds.ipynb"]
+    assert sorted(path.name for path in page.parent.iterdir() if path.is_file()) == [
+        "leeds.failed.html",
+        "leeds.failed.ipynb",
+        "leeds.html",
+        "leeds.ipynb",
+    ]
+
+
+def test_a_page_that_is_made_ends_the_failure_of_before(
+    failing: Reported, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a run that is done, the page and the notebook of an older failure are gone."""
+    settings = elsewhere(failing, tmp_path)
+    with monkeypatch.context() as broken:
+        broken.setattr(reports, "chart_fault", lambda *_: "no charts")
+        (run,) = run_report(settings, "picky", branches=["Leeds"])
+    assert run.error == "no charts"
+    assert (tmp_path / "picky" / "leeds.failed.html").exists()
+    run_report(settings, "picky", branches=["Leeds"])
+    names = {path.name for path in (tmp_path / "picky").iterdir() if path.is_file()}
+    assert names == {"leeds.html", "leeds.ipynb"}
 
 
 def test_a_kernel_that_dies_fails_alone(inside: Reported, tmp_path: Path) -> None:
