@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Iterable, Mapping
+from functools import cache
 from html import escape
 from typing import Any
 from urllib.parse import quote, unquote
@@ -17,8 +18,7 @@ HIDDEN = "[hidden]"
 def secrets_of(settings: Settings, environment: Mapping[str, str] = os.environ) -> list[str]:
     """What must not be shown: what URIs of the settings hold, and variables named like secrets.
 
-    Longest first, each as it is written, as it is meant (`%40` for `@`), and as it looks in an
-    address, in HTML and in a quoted string.
+    Longest first, each as it is written and as it is meant (`%40` for `@`).
     """
     found = [
         value
@@ -29,14 +29,13 @@ def secrets_of(settings: Settings, environment: Mapping[str, str] = os.environ) 
         if isinstance(value, str) and "://" in value:
             found += _in_uri(value)
     meant = {text for value in found for text in (value, unquote(value)) if len(text) >= SHORTEST}
-    looks = {look for text in meant for look in _looks(text)}
-    return sorted(looks, key=len, reverse=True)
+    return sorted(meant, key=len, reverse=True)
 
 
 def redacted(text: str, secrets: Iterable[str]) -> str:
-    """The text with each secret in it hidden."""
-    for secret in secrets:
-        text = text.replace(secret, HIDDEN)
+    """The text with each secret in it hidden, also as it looks in an address, HTML or quotes."""
+    for look in sorted({look for secret in secrets for look in _looks(secret)}, key=len)[::-1]:
+        text = text.replace(look, HIDDEN)
     return text
 
 
@@ -53,6 +52,7 @@ def redacted_all(value: Any, secrets: Iterable[str]) -> Any:
     return value
 
 
+@cache
 def _looks(secret: str) -> set[str]:
     return {secret, quote(secret, safe=""), escape(secret), repr(secret)[1:-1]} | {
         json.dumps(secret, ensure_ascii=is_plain)[1:-1] for is_plain in (True, False)
