@@ -243,7 +243,7 @@ def test_a_big_file_is_read_from_where_it_lies(tmp_path: Path) -> None:
     }
     small = try_files(tmp_path / "small", files)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(brewtopia_lib.sources, "_SMALL_BYTES", 0)
+        patch.setattr(brewtopia_lib.sources, "SMALL_BYTES", 0)
         big = try_files(tmp_path / "big", files)
     check(big)
     assert big.reasons("bad.csv") == [(301, "too_many_columns"), (303, "too_few_columns")]

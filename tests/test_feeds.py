@@ -292,7 +292,7 @@ def test_a_layout_nobody_has_seen(tmp_path: Path, name: str) -> None:
 
 def test_a_feed_takes_a_big_file_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file that is read from where it lies is cut by its feed's marks like a small one."""
-    monkeypatch.setattr("brewtopia_lib.sources._SMALL_BYTES", 0)
+    monkeypatch.setattr("brewtopia_lib.sources.SMALL_BYTES", 0)
     for name in ("bars and single quotes", "lines above the first row", "date and time apart"):
         layout = LAYOUTS[name]
         tried = try_files(tmp_path / name, {layout.name: layout.text()}, [layout.feed])
