@@ -212,6 +212,16 @@ def test_every_version_of_a_file_is_in_the_loads(tmp_path: Path) -> None:
     ]
 
 
+def test_a_superseded_version_keeps_its_time(tmp_path: Path) -> None:
+    """When a version was loaded stays known after another one has taken its place."""
+    here = clean_run(tmp_path, {"a.csv": till([Order()])})
+    first = rows(here, "select loaded_at from loads")
+    write_files(Path(here.raw), {"a.csv": till([Order(minute=1)])})
+    ingest(here)
+    assert rows(here, "select loaded_at from loads where not is_current") == first
+    assert rows(here, "select loaded_at from loads where is_current") > first
+
+
 def test_a_clock_that_was_set_back_loses_no_correction(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -182,6 +182,11 @@ select
 from lake_rejects
 join arrivals using (batch, object_no);
 
+create temp table earlier_loads as
+select source, version, batch, loaded_at
+from loads
+where source in (select source from arrivals);
+
 delete from loads using lake_objects
 where loads.source = lake_objects.source
     and loads.version = lake_objects.version
@@ -200,9 +205,13 @@ with versions as (
 select
     versions.source, versions.version, versions.feed, versions.rows, versions.orders,
     versions.lines, versions.rejected, versions.revenue, versions.cleaned_at,
-    getvariable('loaded_at') as loaded_at,
+    coalesce(earlier_loads.loaded_at, getvariable('loaded_at')) as loaded_at,
     lake_current.source is not null as is_current,
     versions.batch
 from versions
 left join lake_current using (batch, object_no)
+left join earlier_loads
+    on versions.source = earlier_loads.source
+    and versions.version = earlier_loads.version
+    and versions.batch = earlier_loads.batch
 where place = 1;
