@@ -74,6 +74,7 @@ class Backend:
         self.greeting: list[Message] = []
         self.pid = 0
         options = "-c default_transaction_isolation=repeatable\\ read -c client_min_messages=error"
+        options += " -c lock_timeout=30000"  # a test that waits for ever fails instead
         self._socket.sendall(startup({"user": user, "database": database, "options": options}))
         for message in self.until_ready():
             if message.kind == b"K":

@@ -171,6 +171,11 @@ from stage_rejects
 inner join arrivals
     on arrivals.batch = stage_rejects.batch and arrivals.object_no = stage_rejects.object_no;
 
+create temp table earlier_loads as
+select source, version, batch, loaded_at
+from loads
+where source in (select source from arrivals);
+
 delete from loads
 using load_ledger, arrivals
 where load_ledger.source = loads.source
@@ -184,7 +189,7 @@ insert into loads (
 select
     versions.source, versions.version, versions.feed, versions.rows, versions.orders,
     versions.lines, versions.rejected, versions.revenue, versions.cleaned_at,
-    cast(:loaded_at as timestamp) as loaded_at,
+    coalesce(earlier_loads.loaded_at, cast(:loaded_at as timestamp)) as loaded_at,
     lake_current.source is not null as is_current,
     versions.batch
 from (
@@ -199,4 +204,8 @@ from (
 ) as versions
 left join lake_current
     on lake_current.batch = versions.batch and lake_current.object_no = versions.object_no
+left join earlier_loads
+    on earlier_loads.source = versions.source
+    and earlier_loads.version = versions.version
+    and earlier_loads.batch = versions.batch
 where versions.place = 1;

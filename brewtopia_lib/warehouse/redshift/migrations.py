@@ -1,5 +1,6 @@
 """The tables' versions: each change runs once, wholly or not at all."""
 
+import contextlib
 from datetime import UTC, datetime
 from importlib import resources
 
@@ -7,6 +8,7 @@ from brewtopia_lib.errors import WarehouseError
 from brewtopia_lib.warehouse.redshift.session import Session, StatementError
 
 _NOT_THERE = ("42P01", "3F000")
+_TRIES = 5
 
 
 def migrations() -> dict[str, int]:
@@ -80,16 +82,17 @@ def _grant(session: Session) -> None:
 
 def _done(session: Session) -> dict[str, int]:
     """name → number of what has run, from the table that says so; it is made where it is not."""
-    try:
-        return _names(session)
-    except StatementError as error:
-        if error.state not in _NOT_THERE:
-            raise
-    try:
-        _make_table(session)
-        return _names(session)
-    except StatementError:
-        return _names(session)  # another load made it at the same moment
+    for _ in range(_TRIES):
+        try:
+            return _names(session)
+        except StatementError as error:
+            if error.state not in _NOT_THERE:
+                raise
+        # where another load makes the same at the same moment, one of the two fails
+        with contextlib.suppress(StatementError):
+            _make_table(session)
+    _make_table(session)
+    return _names(session)
 
 
 def _names(session: Session) -> dict[str, int]:
