@@ -24,6 +24,7 @@ from brewtopia_lib.significance import (
 LEAST_DAYS = 56
 LEAST_BRANCHES = 4
 DAYS_BEFORE_SHIFT, DAYS_AFTER_SHIFT = 14, 5
+LATE_DAYS = 28
 
 _AROUND = 9
 _OUTLYING = 4.0
@@ -107,13 +108,7 @@ def find_moves(series: Floats) -> Moves:
     freedom = 1 / (1 / np.maximum(days - 3, 1) + 1 / slow.freedom)
     trend_error = np.sqrt(long_run / spread[0])
     shift_error = np.sqrt(long_run / weight)
-    with np.errstate(invalid="ignore"):
-        shift_chance = chance_of_shift(
-            size / shift_error,
-            freedom,
-            np.where(long_enough, days, np.nan),
-            (DAYS_BEFORE_SHIFT, DAYS_AFTER_SHIFT),
-        )
+    shift_chance = _chance_of_shift(size / shift_error, freedom, days, long_enough, day, on)
     trend_chance = np.where(long_enough, two_sided(slope / trend_error, freedom), np.nan)
     noise = np.sqrt(variance)
     gone = np.where(is_shift[:, None], series - calm + stepped, series - calm + straight)
@@ -131,6 +126,28 @@ def find_moves(series: Floats) -> Moves:
         residual=np.where(on & long_enough[:, None], gone / noise[:, None], np.nan),
         noise=noise,
     )
+
+
+def _chance_of_shift(
+    statistic: Floats,
+    freedom: Floats,
+    days: Floats,
+    long_enough: Bools,
+    day: NDArray[np.int64],
+    on: Bools,
+) -> Floats:
+    """That of a shift among the late days, or else among the earlier ones, having looked at both.
+
+    The late ones are fewer, so that news is found sooner.
+    """
+    before = on.cumsum(axis=1)[np.arange(len(day)), day] - 1
+    border = days - LATE_DAYS
+    late = before > border
+    first = np.where(late, np.maximum(border + 1, DAYS_BEFORE_SHIFT), DAYS_BEFORE_SHIFT)
+    last = np.where(late, days - DAYS_AFTER_SHIFT, border)
+    length = np.where(long_enough, days, np.nan)
+    chance: Floats = np.minimum(1, 2 * chance_of_shift(statistic, freedom, length, first, last))
+    return chance
 
 
 def _without_outliers(series: Floats, on: Bools) -> Floats:

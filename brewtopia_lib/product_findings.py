@@ -20,8 +20,8 @@ from brewtopia_lib.trends import ChainTrends, ProductTrends, chain_trends, fit_p
 from brewtopia_lib.weeks import by_week, compared_weeks, week_labels
 
 _TYPICAL_TREND = 0.04
-_LEAST_WEIGHT = 0.1
-_LIKELY_CUT = 3e-4
+_LEAST_WEIGHT, _CHAIN_WEIGHT = 0.1, 0.25
+_LIKELY_CUT = 1e-3
 _ROUNDS = 3
 
 
@@ -40,7 +40,7 @@ class ProductFindings:
         """One for each product of the chain, and one for each branch and product."""
         own = self.against_chain
         return [
-            Tests(self.chain.p_values, 0.5, self._tell_chain),
+            Tests(self.chain.p_values, _CHAIN_WEIGHT, self._tell_chain),
             Tests(own.p_values, _weights(own.error), self._tell_branch, 0),
         ]
 

@@ -170,11 +170,12 @@ def slow_basis(weight: Floats, weeks: Floats) -> Floats:
 
 
 def chance_of_shift(
-    statistic: Floats, freedom: Floats, days: Floats, ends: tuple[int, int]
+    statistic: Floats, freedom: Floats, days: Floats, first: Floats, last: Floats
 ) -> Floats:
     """How likely the largest of the t statistics for a shift at any day would be by chance.
 
-    `days` is the length of each series, of which the `ends` are not looked at. The tail of the
+    `days` is the length of each series, `first` and `last` are how many of them came before the
+    earliest and the latest shift looked at. The tail of the
     maximum is that of Siegmund, "Boundary crossing probabilities and statistical applications"
     (1986), with his correction for discrete time.
     """
@@ -183,7 +184,7 @@ def chance_of_shift(
     for place, (height, length) in enumerate(zip(normal, days, strict=True)):
         if not np.isfinite(length) or not height > 0:
             continue
-        share = np.arange(ends[0], length - ends[1] + 1) / length
+        share = np.arange(first[place], last[place] + 1) / length
         square = share * (1 - share)
         density = np.exp(-(min(height, 38.0) ** 2) / 2) / np.sqrt(2 * np.pi)
         jump = height / np.sqrt(length * square)

@@ -1,0 +1,333 @@
+"""The findings, judged on simulated chains whose truth is known."""
+
+import os
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
+from datetime import date, timedelta
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from benchmarks.chains import Chain, Setting, simulate
+from benchmarks.measure import CORES, Figure
+from benchmarks.rivals import oracle, plain
+from brewtopia_lib.breaks import missing_days, silent_products
+from brewtopia_lib.findings import find
+from brewtopia_lib.history import History
+from brewtopia_lib.opportunities import Opportunities
+from brewtopia_lib.product_findings import product_findings
+from brewtopia_lib.significance import t_quantile
+
+CHAINS = 100
+MOVING = Setting(moving=0.05)
+SPRING = date(2023, 6, 4)  # half a year to this day has nine holidays in it
+NOTHING = {
+    "nothing planted": Setting(),
+    "holidays": Setting(holidays=True, last_day=SPRING),
+    "a branch closed for a week": Setting(closed_week=True),
+    "a branch that opens half-way": Setting(new_branch=True),
+    "prices raised": Setting(price_rise=True),
+    "heavy-tailed shocks": Setting(heavy_tails=True),
+    "autocorrelated noise (0.6)": Setting(autocorrelation=0.6),
+    "nothing planted, 12 weeks": Setting(weeks=12),
+    "autocorrelated noise, 12 weeks": Setting(weeks=12, autocorrelation=0.6),
+}
+_PAIRS = ["branch", "product_a", "product_b", "orders_together", "orders_a", "orders_b", "orders"]
+_SELLS_ENOUGH = 5.0
+
+
+def run(folder: Path, *, real: bool, scale: float = 1.0, rounds: int = 5) -> list[Figure]:
+    """Judge that many times a hundred chains a setting, on two cores."""
+    from benchmarks import large_chain
+
+    os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    chains = max(2, round(CHAINS * scale))
+    with ProcessPoolExecutor(CORES, mp_context=get_context("spawn")) as pool:
+        judge = partial(_judge, pool, chains)
+        figures = [
+            *_trends(judge),
+            *_silence(judge),
+            *_coverage(judge),
+            *_missed(judge),
+            *_breaks(judge),
+            *_shifts(judge),
+        ]
+    return [*figures, _speed(rounds), *large_chain.run(folder, scale=scale)]
+
+
+Judge = Callable[[Callable[[Setting, int], Any], Setting], list[Any]]
+
+
+def _judge(
+    pool: ProcessPoolExecutor, chains: int, one: Callable[[Setting, int], Any], setting: Setting
+) -> list[Any]:
+    return list(pool.map(partial(one, setting), range(chains), chunksize=2))
+
+
+def _chain(setting: Setting, seed: int) -> Chain:
+    return simulate(setting, np.random.default_rng([seed, setting.weeks]))
+
+
+def history_of(chain: Chain) -> History:
+    """The chain as if it were read from a warehouse."""
+    branches, products, days = chain.units.shape
+    row, product = np.divmod(np.arange(branches * products), products)
+    names = [f"Branch {number:02}" for number in range(branches)]
+    menu = [f"Product {number:02}" for number in range(products)]
+    sums = {"": chain.units, "recent_": chain.units[..., -56:]}
+    units = {f"{part}units": values.sum(axis=-1).ravel() for part, values in sums.items()}
+    pence = {f"{part}pence": units[f"{part}units"] * chain.pence.ravel() for part in sums}
+    sizes = pd.DataFrame(
+        {
+            "branch_no": row,
+            "product_no": product,
+            "branch": np.array(names)[row],
+            "product": np.array(menu)[product],
+            "size": "",
+            **units,
+            **pence,
+        }
+    )
+    return History(
+        first_day=chain.last_day - timedelta(days - 1),
+        branches=tuple(names),
+        products=tuple(menu),
+        units=chain.units.astype(np.float32),
+        orders_by_hour=chain.orders_by_hour.astype(np.float32),
+        takings=chain.takings,
+        sizes=sizes[sizes["units"] > 0],
+        pairs=pd.DataFrame(columns=_PAIRS),
+    )
+
+
+# --- recall and false discoveries
+
+
+def _found_trends(setting: Setting, seed: int) -> list[list[float]]:
+    """Found, planted, false and told: by the findings, by the oracle, by the plain method."""
+    chain = _chain(setting, seed)
+    history = history_of(chain)
+    told = {
+        (one.branch, one.product) for one in find(history).findings if one.kind == "product_trend"
+    }
+    planted = {
+        (history.branches[row], history.products[product])
+        for row, product in np.argwhere(chain.moves)
+    } | {(None, history.products[product]) for product in np.nonzero(chain.chain_slope)[0]}
+    counts = [[len(told & planted), len(planted), len(told - planted), len(told)]]
+    for seen in (oracle(chain, setting.dispersion), plain(chain)):
+        right = int((seen & chain.moves).sum())
+        counts.append([right, int(chain.moves.sum()), int(seen.sum()) - right, int(seen.sum())])
+    return counts
+
+
+def _rates(counts: Iterable[list[float]]) -> tuple[float, float]:
+    """Mean recall and mean false discovery proportion of some chains."""
+    found, planted, wrong, told = np.array(list(counts), dtype=float).T
+    return float(np.mean(found / np.maximum(planted, 1))), float(
+        np.mean(wrong / np.maximum(told, 1))
+    )
+
+
+def _trends(judge: Judge) -> list[Figure]:
+    figures = []
+    for weeks in (26, 12):
+        judged = judge(_found_trends, replace(MOVING, weeks=weeks))
+        (recall, false), (best, _), (usual, _) = (
+            _rates(one[rival] for one in judged) for rival in range(3)
+        )
+        beside = f"(oracle {best:.3f}, plain method {usual:.3f})"
+        if weeks == 26:
+            figures.append(_least("recall of product trends, 26 weeks", 0.97, recall, beside))
+        else:
+            name = "recall of product trends, 12 weeks, of the oracle's"
+            figures.append(_least(name, 0.95, recall / max(best, 1e-9), f"{recall:.3f} {beside}"))
+        figures.append(_most(f"false discovery rate, {weeks} weeks", 0.05, false))
+    judged = judge(_found_trends, Setting(chain_movers=4, chain_rate=0.01))
+    recall, false = _rates(one[0] for one in judged)
+    figures.append(_least("recall of chain-wide trends of 1 % a week, 26 weeks", 0.9, recall))
+    figures.append(_most("false discovery rate beside them", 0.05, false))
+    return figures
+
+
+def _any_tested(setting: Setting, seed: int) -> bool:
+    found = find(history_of(_chain(setting, seed))).findings
+    return any(one.q_value is not None for one in found)
+
+
+def _silence(judge: Judge) -> list[Figure]:
+    return [
+        _most(f"reports with a tested finding: {name}", 0.05, float(np.mean(seen)))
+        for name, seen in ((name, judge(_any_tested, case)) for name, case in NOTHING.items())
+    ]
+
+
+# --- intervals
+
+
+def _covered_trends(setting: Setting, seed: int) -> list[float]:
+    chain = _chain(setting, seed)
+    fitted = product_findings(history_of(chain)).fitted
+    known = np.isfinite(fitted.slope)
+    away = np.abs(fitted.slope - chain.slope) / fitted.error
+    inside = away < t_quantile(fitted.freedom)
+    return [float(inside[known].mean()), float(inside[known & chain.moves].mean())]
+
+
+def _coverage(judge: Judge) -> list[Figure]:
+    figures = []
+    for weeks in (26, 12):
+        everywhere, moving = np.nanmean(judge(_covered_trends, replace(MOVING, weeks=weeks)), 0)
+        for name, share in (("all pairs", everywhere), ("pairs that move", moving)):
+            met = 0.93 <= round(float(share), 3) <= 0.97
+            name = f"95 % intervals of growth that hold it, {weeks} weeks, {name}"
+            figures.append(Figure(name, "0.93 to 0.97", f"{share:.3f}", met=met))
+    return figures
+
+
+def _foretold(setting: Setting, seed: int) -> list[float]:
+    """Of missing products: covered gross and net, and errors; and covered when left out."""
+    chain = _chain(setting, seed)
+    missed = Opportunities(history_of(chain))
+    _, left_out = missed.left_out
+    late = chain.expected[:, -56:].mean(axis=1)[:, None]
+    gross = chain.would_sell * late * 7 * np.nanmean(chain.pence, axis=0) / 100
+    inside = []
+    for row, product in np.argwhere(np.isfinite(missed.gross) & (gross > 0)):
+        whole, net = missed.net(int(row), int(product))
+        truth = gross[row, product]
+        new = (1 - setting.substitution) * truth
+        assert whole.low is not None and whole.high is not None
+        assert net.low is not None and net.high is not None
+        inside.append(
+            [
+                whole.low <= truth <= whole.high,
+                net.low <= new <= net.high,
+                abs(whole.pounds / truth - 1),
+                abs(net.pounds / new - 1),
+            ]
+        )
+    return [float(np.mean(left_out)), *np.mean(np.array(inside, dtype=float), axis=0)]
+
+
+def _missed(judge: Judge) -> list[Figure]:
+    judged = judge(_foretold, Setting(menu_gaps=0.1, substitution=0.6))
+    left_out, gross, net, _, _ = np.nanmean(judged, axis=0)
+    _, _, _, error, net_error = np.nanmedian(judged, axis=0)
+    return [
+        _least("missed revenue, a branch left out: intervals that hold it", 0.85, left_out),
+        _least("missed revenue, products truly missing", 0.85, gross, f"(mean error {error:.0%})"),
+        _least(
+            "the same net of what others lose (60 %)", 0.85, net, f"(mean error {net_error:.0%})"
+        ),
+    ]
+
+
+# --- breaks and shifts
+
+
+def _stopped(setting: Setting, seed: int) -> list[float]:
+    """Whether a product is found silent, and a day missing, after two trading days of it."""
+    chain, rng = _chain(setting, seed), np.random.default_rng([seed, 2])
+    usual = chain.units[..., -58:-2].mean(axis=-1)
+    silent = [rng.choice(np.nonzero(levels >= _SELLS_ENOUGH)[0]) for levels in usual]
+    for row, product in enumerate(silent):
+        chain.units[row, product, -2:] = 0
+    found = {(one.branch, one.product) for one in silent_products(history_of(chain))}
+    expected = {(f"Branch {row:02}", f"Product {product:02}") for row, product in enumerate(silent)}
+    closed = int(rng.integers(setting.branches))
+    for part in (chain.units[closed, :, -2], chain.orders_by_hour[closed, -2]):
+        part[...] = 0
+    chain.takings[closed, -2] = 0
+    days = {(one.branch, one.since) for one in missing_days(history_of(chain))}
+    return [
+        len(found & expected) / len(expected),
+        float((f"Branch {closed:02}", chain.last_day - timedelta(1)) in days),
+    ]
+
+
+def _false_alarms(setting: Setting, seed: int) -> float:
+    """Alarms a branch and year where nothing stopped, each day of half a year looked at."""
+    chain = _chain(setting, seed)
+    days = chain.units.shape[-1]
+    alarms = set()
+    for end in range(56, days + 1):
+        until = replace(
+            chain,
+            last_day=chain.last_day - timedelta(days - end),
+            units=chain.units[..., :end],
+            orders_by_hour=chain.orders_by_hour[:, :end],
+            takings=chain.takings[:, :end],
+        )
+        history = history_of(until)
+        for one in [*silent_products(history), *missing_days(history)]:
+            alarms.add((one.kind, one.branch, one.product, one.since))
+    return len(alarms) / (setting.branches * (days - 55) / 365)
+
+
+def _breaks(judge: Judge) -> list[Figure]:
+    stopped = np.mean(judge(_stopped, Setting()), axis=0)
+    alarms = judge(_false_alarms, Setting(branches=5))
+    name = f"silent products that sell {_SELLS_ENOUGH:g} a day, found within two trading days"
+    return [
+        _least(name, 0.95, stopped[0]),
+        _least("missing days found within two days", 0.95, stopped[1]),
+        _most("false alarms of either, a branch and year", 1.0, float(np.mean(alarms))),
+    ]
+
+
+def _shifted(setting: Setting, seed: int) -> list[float]:
+    """Whether the shift is found, and how many days from its first day it is dated."""
+    history = history_of(_chain(setting, seed))
+    began = history.dates[-setting.shift_days_ago]
+    for one in find(history).findings:
+        if one.kind == "level_shift" and one.branch == history.branches[0]:
+            assert one.since is not None
+            return [1.0, abs((one.since - began).days)]
+    return [0.0, np.nan]
+
+
+def _shifts(judge: Judge) -> list[Figure]:
+    figures = []
+    for shift in (-0.15, 0.15):
+        for days in (10, 14):
+            setting = replace(MOVING, shift=shift, shift_days_ago=days)
+            found, away = np.array(judge(_shifted, setting)).T
+            name = f"level shifts of {shift:+.0%} found within {days} days"
+            if days == 10:
+                figures.append(_least(name, 0.9, found.mean()))
+            else:
+                figures.append(Figure(name, "", f"{found.mean():.3f}"))
+                dated = float(np.mean(away[found > 0] <= 3)) if found.any() else 0.0
+                figures.append(_least("of these, dated within three days", 0.9, dated))
+    return figures
+
+
+# --- speed
+
+
+def _speed(rounds: int) -> Figure:
+    history = history_of(_chain(MOVING, 0))
+    seconds = []
+    for _ in range(rounds):
+        started = time.perf_counter()
+        product_findings(history)
+        seconds.append(time.perf_counter() - started)
+    name = "all product trends of 20 × 40 × 26 weeks"
+    return _most(name, 0.2, float(np.median(seconds)), unit=" s")
+
+
+def _least(name: str, least: float, measured: float, detail: str = "") -> Figure:
+    shown = f"{measured:.3f} {detail}".strip()
+    return Figure(name, f"≥ {least:g}", shown, met=bool(round(float(measured), 3) >= least))
+
+
+def _most(name: str, most: float, measured: float, unit: str = "") -> Figure:
+    met = bool(round(float(measured), 3) <= most)
+    return Figure(name, f"≤ {most:g}{unit}", f"{measured:.3f}{unit}", met=met)
