@@ -237,6 +237,11 @@ def report(
             metavar="N", min=1, help="Reports made at the same time. [default: one a core]"
         ),
     ] = None,
+    kernel: Annotated[
+        Literal["warm", "cold"] | None,
+        typer.Option(help="How notebooks start. [default: warm where that is safe]"),
+    ] = None,
+    pdf: Annotated[bool, typer.Option("--pdf", help="Print the pages too, with Chromium.")] = False,
     email: Annotated[bool, typer.Option("--email", help="Mail it to its recipients.")] = False,
     to: Annotated[
         list[str] | None, typer.Option(metavar="ADDRESS", help="Mail it here; repeatable.")
@@ -273,6 +278,8 @@ def report(
             weeks=weeks,
             parameters=parameters,
             workers=workers or os.cpu_count() or 1,
+            kernel=kernel,
+            pdf=pdf,
             progress=show,
         )
     for run in runs:
@@ -280,6 +287,7 @@ def report(
             print(run.page)
     failures = [
         f"{run.name} for {run.branch or 'the whole chain'} could not be made: {run.error}"
+        + (f"; see {run.archived}" if run.archived else "")
         for run in runs
         if run.error
     ]

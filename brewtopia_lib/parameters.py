@@ -20,6 +20,7 @@ SCALARS = {
     "float": "a number",
     "bool": "true or false",
     "date": "a date such as 2024-06-30",
+    "datetime": "a time with its zone such as 2024-07-01T07:00:00+01:00",
 }
 TRUTHS = {"true": True, "yes": True, "false": False, "no": False}
 
@@ -107,13 +108,10 @@ def take_scheduled_for(given: dict[str, Any]) -> datetime | None:
     """
     value = given.pop(SCHEDULED_FOR, None)
     with suppress(ValueError):
-        moment = datetime.fromisoformat(value) if isinstance(value, str) else value
-        if moment is None or (isinstance(moment, datetime) and moment.tzinfo):
+        moment = _moment(value)
+        if moment or value is None:
             return moment
-    raise ParameterError(
-        f"{SCHEDULED_FOR} takes a time with its zone such as 2024-07-01T07:00:00+01:00, "
-        f"and not {value!r}"
-    )
+    raise ParameterError(f"{SCHEDULED_FOR} takes {SCALARS['datetime']}, and not {value!r}")
 
 
 def check_parameters(
@@ -161,7 +159,15 @@ def _scalar(name: str, value: Any) -> Any:
         return value
     if name == "date" and re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", str(value)):
         return date.fromisoformat(str(value))
+    if name == "datetime" and (moment := _moment(value)):
+        return moment
     raise ValueError(value)
+
+
+def _moment(value: Any) -> datetime | None:
+    """The value as a time with its zone, None where it is none; ValueError for other text."""
+    moment = datetime.fromisoformat(value) if isinstance(value, str) else value
+    return moment if isinstance(moment, datetime) and moment.tzinfo else None
 
 
 _IGNORED = (ast.Import, ast.ImportFrom)

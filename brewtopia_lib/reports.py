@@ -92,6 +92,14 @@ class _Job:
         return f"{self.definition.title}: {branch}" if branch else self.definition.title
 
     @property
+    def fewest_charts(self) -> int:
+        """How many charts there must be: none where a branch was not open yet, or closed before."""
+        has_sales = self.scope.first_day <= self.scope.until and (
+            self.scope.first <= self.scope.last_day
+        )
+        return self.definition.charts if has_sales else 0
+
+    @property
     def facts(self) -> Facts:
         parts = [self.scope.period] if "weeks" in self.values else []
         return Facts(self.title, " · ".join([*parts, loaded(self.scope)]), self.notice)
@@ -255,7 +263,7 @@ class _Batch:
             Run(
                 job.definition.name,
                 job.scope.branch,
-                job.values,
+                redacted_all(job.values, self._secrets),
                 job.scheduled_for,
                 job.scope.first,
                 job.scope.until,
@@ -270,7 +278,7 @@ class _Batch:
             secrets=self._secrets,
         )
         archived = job.place.archived(began, number)
-        error = execution.error or chart_fault(execution.notebook, job.definition.charts)
+        error = execution.error or chart_fault(execution.notebook, job.fewest_charts)
         if not error:
             error = self._explained(self._publish, job, execution.notebook, archived)
         if error:
