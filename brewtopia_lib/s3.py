@@ -25,6 +25,15 @@ _CHUNK_BYTES = 1 << 20
 _DELETED_AT_ONCE = 1000
 _LONGEST_PAUSE_SECONDS = 10
 
+_CONTENT_TYPES = {
+    ".html": "text/html; charset=utf-8",
+    ".ipynb": "application/x-ipynb+json",
+    ".json": "application/json",
+    ".parquet": "application/vnd.apache.parquet",
+    ".pdf": "application/pdf",
+    ".svg": "image/svg+xml",
+}
+
 _RIGHTS = {
     "listed": "s3:ListBucket",
     "read": "s3:GetObject",
@@ -148,10 +157,10 @@ class Bucket:
     names bucket and action and repeats nothing secret.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, attempts: int = ATTEMPTS) -> None:
         self.name = name
         with self._explaining("reached", ""):
-            self._client = _client()
+            self._client = _client(attempts)
 
     @property
     def endpoint(self) -> str:
@@ -200,29 +209,19 @@ class Bucket:
                     time.sleep(min(2**attempt / 4, _LONGEST_PAUSE_SECONDS))
         raise AssertionError("the last attempt ends it")
 
-    def start(self, key: str, size: int) -> bytes:
-        """The first bytes of an object that is not empty."""
-        with self._explaining("read", key):
-            response = self._client.get_object(
-                Bucket=self.name, Key=key, Range=f"bytes=0-{size - 1}"
-            )
-            with closing(response["Body"]) as body:
-                return bytes(body.read())
-
     def look(self, key: str) -> Stored:
         """What there is to know of an object but its content."""
         with self._explaining("read", key):
             response = self._client.head_object(Bucket=self.name, Key=key)
         return _stored(key, response, response["ContentLength"], response)
 
-    def write(self, key: str, content: bytes | Path, content_type: str) -> None:
+    def write(self, key: str, content: bytes | Path) -> None:
         """Write an object whole, in one PUT: readers see the old one until the new one is there."""
+        kind = _CONTENT_TYPES.get(Path(key).suffix, "application/octet-stream")
         body = content.open("rb") if isinstance(content, Path) else content
         try:
             with self._explaining("written", key):
-                self._client.put_object(
-                    Bucket=self.name, Key=key, Body=body, ContentType=content_type
-                )
+                self._client.put_object(Bucket=self.name, Key=key, Body=body, ContentType=kind)
         finally:
             if not isinstance(body, bytes):
                 body.close()
@@ -275,16 +274,16 @@ def in_parallel(function: Callable[[Item], Result], items: Iterable[Item]) -> It
         pool.shutdown(cancel_futures=True)
 
 
-def _client() -> Any:
+def _client(attempts: int) -> Any:
     import boto3
     from botocore.config import Config
     from botocore.session import get_session
 
-    attempts = get_session().get_config_variable("max_attempts") or ATTEMPTS
+    configured = get_session().get_config_variable("max_attempts")
     return boto3.Session().client(
         "s3",
         config=Config(
-            retries={"mode": "standard", "max_attempts": attempts},
+            retries={"mode": "standard", "total_max_attempts": configured or attempts},
             connect_timeout=CONNECT_SECONDS,
             read_timeout=READ_SECONDS,
             max_pool_connections=THREADS,
