@@ -1,7 +1,7 @@
 """Where pages are made: in the folder of reports, or in a copy of it that goes to S3."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from brewtopia_lib.s3 import Bucket, S3Path, in_parallel, is_s3
@@ -55,10 +55,20 @@ def published_at(location: str, folder: Path, page: Path) -> str:
     return str(S3Path(place.bucket, place.folder + page.relative_to(folder).as_posix()))
 
 
+def name_of(location: str, address: str) -> str:
+    """A page's name below the location of reports, with slashes, from where readers find it."""
+    if is_s3(location):
+        place = S3Path.parse(location)
+        return address.removeprefix(str(S3Path(place.bucket, place.folder)))
+    return Path(address).relative_to(local_path(location, "reports")).as_posix()
+
+
 def _stamps(folder: Path) -> dict[str, Stamp]:
     found = {}
     for path in folder.rglob("*"):
-        if path.is_file() and not path.name.startswith("."):
+        if path.name.startswith(".") or not path.is_file():
+            continue
+        with suppress(FileNotFoundError):  # another run may be tidying up
             status = path.stat()
             found[path.relative_to(folder).as_posix()] = (status.st_size, status.st_mtime_ns)
     return found

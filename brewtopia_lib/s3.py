@@ -8,6 +8,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from functools import cache
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -159,12 +160,13 @@ class Bucket:
 
     def __init__(self, name: str, attempts: int = ATTEMPTS) -> None:
         self.name = name
+        self._client: Any = None
         with self._explaining("reached", ""):
             self._client = _client(attempts)
 
     @property
     def endpoint(self) -> str:
-        return str(self._client.meta.endpoint_url)
+        return str(self._client.meta.endpoint_url) if self._client else "S3"
 
     def objects(self, prefix: str = "", limit: int | None = None) -> Iterator[Stored]:
         """The objects whose keys begin with a prefix, in the order of their keys."""
@@ -248,7 +250,7 @@ class Bucket:
         try:
             yield
         except (BotoCoreError, ClientError) as error:
-            answer = getattr(error, "response", {})
+            answer = error.response if isinstance(error, ClientError) else {}
             code = answer.get("Error", {}).get("Code") or type(error).__name__
             headers = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {})
             region = answer.get("Error", {}).get("Region") or headers.get("x-amz-bucket-region")
@@ -257,7 +259,7 @@ class Bucket:
                 "bucket": self.name,
                 "right": _RIGHTS.get(action, ""),
                 "region": f"region {region}" if region else "another region",
-                "endpoint": without_secrets(getattr(error, "kwargs", {}).get("endpoint_url", "S3")),
+                "endpoint": without_secrets(self.endpoint),
             }
             raise S3Error(
                 f"{S3Path(self.name, key)} cannot be {action}: {cause.format(**facts)}: {way_out}",
@@ -279,16 +281,28 @@ def _client(attempts: int) -> Any:
     from botocore.config import Config
     from botocore.session import get_session
 
-    configured = get_session().get_config_variable("max_attempts")
-    return boto3.Session().client(
+    session = get_session()
+    session.register_component("data_loader", _loader())
+    return boto3.Session(botocore_session=session).client(
         "s3",
         config=Config(
-            retries={"mode": "standard", "total_max_attempts": configured or attempts},
+            retries={
+                "mode": "standard",
+                "total_max_attempts": session.get_config_variable("max_attempts") or attempts,
+            },
             connect_timeout=CONNECT_SECONDS,
             read_timeout=READ_SECONDS,
             max_pool_connections=THREADS,
         ),
     )
+
+
+@cache
+def _loader() -> Any:
+    """What boto3 knows of AWS: most of the time a client takes to be made goes into reading it."""
+    from botocore.loaders import create_loader
+
+    return create_loader()
 
 
 def _stored(key: str, facts: dict[str, Any], size: int, response: dict[str, Any]) -> Stored:
