@@ -38,7 +38,9 @@ app.add_typer(schedule_app, name="schedule", help="What is scheduled; run what i
 
 Uris = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[URI]...", help="Files or folders; without one, all raw files."),
+    typer.Argument(
+        metavar="[URI]...", help="Files, folders or s3://…; without one, all raw files."
+    ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
@@ -284,7 +286,7 @@ def report(
         )
     for run in runs:
         if not run.error:
-            print(run.page)
+            print(run.address)
     failures = [
         f"{run.name} for {run.branch or 'the whole chain'} could not be made: {run.error}"
         + (f"; see {run.archived}" if run.archived else "")

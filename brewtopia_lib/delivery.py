@@ -24,10 +24,11 @@ from brewtopia_lib.messages import (
     read_digest,
     report_message,
 )
+from brewtopia_lib.publishing import name_of
 from brewtopia_lib.redaction import redacted, secrets_of
 from brewtopia_lib.reports import ReportRun
 from brewtopia_lib.runs import Ledger, SendKey, as_text
-from brewtopia_lib.settings import Settings, local_path
+from brewtopia_lib.settings import Settings
 from brewtopia_lib.transports import find_transport
 
 PAUSES_SECONDS: tuple[float, ...] = (0, 10, 30, 90, 270)
@@ -193,7 +194,7 @@ def _letter(settings: Settings, definition: Definition, run: ReportRun, recipien
             envelope,
             report=definition.name,
             attachments=attachments,
-            link=_link(settings, Path(str(page))),
+            link=_link(settings, run.address or str(page)),
             largest_bytes=largest_bytes,
         )
 
@@ -210,12 +211,11 @@ def _period(run: ReportRun) -> str:
     return f"{run.until}"
 
 
-def _link(settings: Settings, page: Path) -> str | None:
+def _link(settings: Settings, address: str) -> str | None:
     """Where the page can be opened in a browser."""
     if not settings.reports_url:
         return None
-    below = page.relative_to(local_path(settings.reports, "reports"))
-    return f"{settings.reports_url.rstrip('/')}/{quote(below.as_posix())}"
+    return f"{settings.reports_url.rstrip('/')}/{quote(name_of(settings.reports, address))}"
 
 
 def _send(

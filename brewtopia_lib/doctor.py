@@ -2,6 +2,7 @@
 
 import os
 import platform
+import secrets
 import shutil
 import sys
 import tempfile
@@ -13,9 +14,11 @@ from pathlib import Path
 
 from brewtopia_lib import open_warehouse
 from brewtopia_lib.errors import BrewtopiaError
+from brewtopia_lib.s3 import Bucket, S3Path, is_s3
 from brewtopia_lib.settings import Settings, load_settings, local_path, without_secrets
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+QUICK_ATTEMPTS = 2
 TEST_VARIABLES = ("BREWTOPIA_REAL_DATA", "BREWTOPIA_REQUIRE_BROWSER")
 
 
@@ -104,6 +107,8 @@ def _settings() -> Finding:
 
 
 def _raw(settings: Settings) -> str:
+    if is_s3(settings.raw):
+        return _listed(S3Path.parse(settings.raw))
     folder = local_path(settings.raw, "raw")
     if not folder.exists():
         raise BrewtopiaError(
@@ -115,11 +120,39 @@ def _raw(settings: Settings) -> str:
 
 
 def _lake(settings: Settings) -> str:
-    return _writable(local_path(settings.lake, "lake"))
+    return _kept(settings.lake)
 
 
 def _reports(settings: Settings) -> str:
-    return _writable(local_path(settings.reports, "reports"))
+    return _kept(settings.reports)
+
+
+def _kept(location: str) -> str:
+    return _probed(S3Path.parse(location)) if is_s3(location) else _writable(Path(location))
+
+
+def _listed(place: S3Path) -> str:
+    """Looks whether there is anything to read at a place on S3, and reads a little of it."""
+    bucket = Bucket(place.bucket, attempts=QUICK_ATTEMPTS)
+    first = next(bucket.objects(place.folder, limit=1), None)
+    if first is None:
+        return f"{place} has no files yet"
+    bucket.look(first.key)
+    return str(place)
+
+
+def _probed(place: S3Path) -> str:
+    """Writes, finds and deletes a small object at a place on S3."""
+    bucket = Bucket(place.bucket, attempts=QUICK_ATTEMPTS)
+    key = f"{place.folder}.brewtopia-doctor-{secrets.token_hex(4)}"
+    bucket.write(key, b"")
+    try:
+        is_there = any(bucket.objects(key))
+    finally:
+        bucket.delete([key])
+    if not is_there:
+        raise BrewtopiaError(f"{place} does not list what was written there: run it again")
+    return str(place)
 
 
 def _writable(folder: Path) -> str:

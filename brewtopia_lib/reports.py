@@ -8,7 +8,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from types import MappingProxyType
@@ -32,6 +32,7 @@ from brewtopia_lib.parameters import (
     take_scheduled_for,
 )
 from brewtopia_lib.pdf import find_chromium, print_pdf
+from brewtopia_lib.publishing import INDEX, published_at, reports_folder
 from brewtopia_lib.redaction import redacted, redacted_all, secrets_of
 from brewtopia_lib.rendering import (
     Facts,
@@ -43,7 +44,7 @@ from brewtopia_lib.rendering import (
 )
 from brewtopia_lib.runs import Ledger, Run
 from brewtopia_lib.scopes import Scope, find_scope
-from brewtopia_lib.settings import Settings, local_path, project_folder
+from brewtopia_lib.settings import Settings, project_folder
 from brewtopia_lib.warehouse import Warehouse, open_warehouse
 
 GALLERY_RUNS = 10_000
@@ -55,7 +56,7 @@ class ReportRun:
     """One page made, or why it was not: `error` is one line, None when it is done.
 
     `page` is where the newest page of this report and branch always is, None where this run
-    failed; `archived` is this run's own, which says why where it failed. `notebook` is the
+    failed, and `address` where readers find it: on S3, if reports go there; `archived` is this run's own, which says why where it failed. `notebook` is the
     executed one; `parameters` are as checked; `until` is the last day covered.
     """
 
@@ -73,6 +74,7 @@ class ReportRun:
     notice: str | None = None
     archived: Path | None = None
     pdf: Path | None = None
+    address: str | None = None
 
 
 @dataclass(frozen=True)
@@ -140,24 +142,28 @@ def run_report(
     declared = read_parameters(definition.notebook)
     if SCHEDULED_FOR in declared and scheduled_for:
         given[SCHEDULED_FOR] = scheduled_for.isoformat()
-    folder = local_path(settings.reports, "reports")
-    with open_warehouse(settings.warehouse) as warehouse:
-        wanted = _wanted(definition, warehouse, branches, all_branches, given)
-        jobs = [
-            _planned(
-                definition, warehouse, declared, given, Place(folder / name, slug), branch,
-                scheduled_for, notices.get(branch),
-            )
-            for branch, slug in wanted
-        ]  # fmt: skip
-    if kernel != "cold":
-        prepare()
-    batch = _Batch(settings, Kernels(kernel_environment(settings), choose_start(kernel)), chromium)
-    runs = batch.run(jobs, workers or _cores(), progress)
-    for job in jobs:
-        job.place.prune()
-    write_whole(folder / "index.html", _gallery(batch.ledger, folder))
-    return runs
+    with reports_folder(settings.reports) as folder:
+        with open_warehouse(settings.warehouse) as warehouse:
+            wanted = _wanted(definition, warehouse, branches, all_branches, given)
+            jobs = [
+                _planned(
+                    definition, warehouse, declared, given, Place(folder / name, slug), branch,
+                    scheduled_for, notices.get(branch),
+                )
+                for branch, slug in wanted
+            ]  # fmt: skip
+        if kernel != "cold":
+            prepare()
+        kernels = Kernels(kernel_environment(settings), choose_start(kernel))
+        batch = _Batch(settings, kernels, chromium)
+        runs = batch.run(jobs, workers or _cores(), progress)
+        for job in jobs:
+            job.place.prune()
+        write_whole(folder / INDEX, _gallery(batch.ledger, folder))
+    return [
+        replace(run, address=published_at(settings.reports, folder, run.page)) if run.page else run
+        for run in runs
+    ]
 
 
 def slugs(names: Iterable[str]) -> dict[str, str]:

@@ -8,6 +8,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from functools import cache
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -24,6 +25,15 @@ SCHEME = "s3://"
 _CHUNK_BYTES = 1 << 20
 _DELETED_AT_ONCE = 1000
 _LONGEST_PAUSE_SECONDS = 10
+
+_CONTENT_TYPES = {
+    ".html": "text/html; charset=utf-8",
+    ".ipynb": "application/x-ipynb+json",
+    ".json": "application/json",
+    ".parquet": "application/vnd.apache.parquet",
+    ".pdf": "application/pdf",
+    ".svg": "image/svg+xml",
+}
 
 _RIGHTS = {
     "listed": "s3:ListBucket",
@@ -148,14 +158,15 @@ class Bucket:
     names bucket and action and repeats nothing secret.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, attempts: int = ATTEMPTS) -> None:
         self.name = name
+        self._client: Any = None
         with self._explaining("reached", ""):
-            self._client = _client()
+            self._client = _client(attempts)
 
     @property
     def endpoint(self) -> str:
-        return str(self._client.meta.endpoint_url)
+        return str(self._client.meta.endpoint_url) if self._client else "S3"
 
     def objects(self, prefix: str = "", limit: int | None = None) -> Iterator[Stored]:
         """The objects whose keys begin with a prefix, in the order of their keys."""
@@ -200,29 +211,19 @@ class Bucket:
                     time.sleep(min(2**attempt / 4, _LONGEST_PAUSE_SECONDS))
         raise AssertionError("the last attempt ends it")
 
-    def start(self, key: str, size: int) -> bytes:
-        """The first bytes of an object that is not empty."""
-        with self._explaining("read", key):
-            response = self._client.get_object(
-                Bucket=self.name, Key=key, Range=f"bytes=0-{size - 1}"
-            )
-            with closing(response["Body"]) as body:
-                return bytes(body.read())
-
     def look(self, key: str) -> Stored:
         """What there is to know of an object but its content."""
         with self._explaining("read", key):
             response = self._client.head_object(Bucket=self.name, Key=key)
         return _stored(key, response, response["ContentLength"], response)
 
-    def write(self, key: str, content: bytes | Path, content_type: str) -> None:
+    def write(self, key: str, content: bytes | Path) -> None:
         """Write an object whole, in one PUT: readers see the old one until the new one is there."""
+        kind = _CONTENT_TYPES.get(Path(key).suffix, "application/octet-stream")
         body = content.open("rb") if isinstance(content, Path) else content
         try:
             with self._explaining("written", key):
-                self._client.put_object(
-                    Bucket=self.name, Key=key, Body=body, ContentType=content_type
-                )
+                self._client.put_object(Bucket=self.name, Key=key, Body=body, ContentType=kind)
         finally:
             if not isinstance(body, bytes):
                 body.close()
@@ -249,7 +250,7 @@ class Bucket:
         try:
             yield
         except (BotoCoreError, ClientError) as error:
-            answer = getattr(error, "response", {})
+            answer = error.response if isinstance(error, ClientError) else {}
             code = answer.get("Error", {}).get("Code") or type(error).__name__
             headers = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {})
             region = answer.get("Error", {}).get("Region") or headers.get("x-amz-bucket-region")
@@ -258,7 +259,7 @@ class Bucket:
                 "bucket": self.name,
                 "right": _RIGHTS.get(action, ""),
                 "region": f"region {region}" if region else "another region",
-                "endpoint": without_secrets(getattr(error, "kwargs", {}).get("endpoint_url", "S3")),
+                "endpoint": without_secrets(self.endpoint),
             }
             raise S3Error(
                 f"{S3Path(self.name, key)} cannot be {action}: {cause.format(**facts)}: {way_out}",
@@ -275,21 +276,33 @@ def in_parallel(function: Callable[[Item], Result], items: Iterable[Item]) -> It
         pool.shutdown(cancel_futures=True)
 
 
-def _client() -> Any:
+def _client(attempts: int) -> Any:
     import boto3
     from botocore.config import Config
     from botocore.session import get_session
 
-    attempts = get_session().get_config_variable("max_attempts") or ATTEMPTS
-    return boto3.Session().client(
+    session = get_session()
+    session.register_component("data_loader", _loader())
+    return boto3.Session(botocore_session=session).client(
         "s3",
         config=Config(
-            retries={"mode": "standard", "max_attempts": attempts},
+            retries={
+                "mode": "standard",
+                "total_max_attempts": session.get_config_variable("max_attempts") or attempts,
+            },
             connect_timeout=CONNECT_SECONDS,
             read_timeout=READ_SECONDS,
             max_pool_connections=THREADS,
         ),
     )
+
+
+@cache
+def _loader() -> Any:
+    """What boto3 knows of AWS: most of the time a client takes to be made goes into reading it."""
+    from botocore.loaders import create_loader
+
+    return create_loader()
 
 
 def _stored(key: str, facts: dict[str, Any], size: int, response: dict[str, Any]) -> Stored:

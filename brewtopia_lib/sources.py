@@ -169,7 +169,7 @@ def _list_s3(start: S3Path, raw: str, *, is_named: bool) -> Iterator[RawObject]:
     bucket = Bucket(start.bucket)
     root = f"{S3Path(start.bucket, S3Path.parse(raw).folder)}" if is_s3(raw) else None
     is_empty = True
-    for stored in _objects(bucket, start):
+    for stored in _objects(bucket, start) if is_named else bucket.objects(start.folder):
         is_empty = False
         path = S3Path(start.bucket, stored.key)
         if path == start or _is_till_file(stored.key.removeprefix(start.folder)):

@@ -27,11 +27,6 @@ ABANDONED_AFTER = timedelta(days=1)
 """How old a draft of a shared place is when whoever wrote it must be dead."""
 
 _DRAFTS = "*/.*.parquet"
-_CONTENT_TYPES = {
-    ".html": "text/html; charset=utf-8",
-    ".ipynb": "application/x-ipynb+json",
-    ".parquet": "application/vnd.apache.parquet",
-}
 
 
 class Store(Protocol):
@@ -67,9 +62,6 @@ class Store(Protocol):
 
         Raises FileNotFoundError as `local` does.
         """
-
-    def starts(self, names: Sequence[str], size: int) -> list[bytes]:
-        """The first bytes of files that are not empty."""
 
     def delete(self, names: Sequence[str]) -> None:
         """Delete files, whether they are there or not."""
@@ -139,13 +131,6 @@ class FolderStore:
     def sizes(self, names: Sequence[str]) -> list[int]:
         return [(self.folder / name).stat().st_size for name in names]
 
-    def starts(self, names: Sequence[str], size: int) -> list[bytes]:
-        starts = []
-        for name in names:
-            with (self.folder / name).open("rb") as stream:
-                starts.append(stream.read(size))
-        return starts
-
     def delete(self, names: Sequence[str]) -> None:
         for name in names:
             (self.folder / name).unlink(missing_ok=True)
@@ -165,8 +150,7 @@ class S3Store:
         self.location = str(path)
         self._prefix = path.folder
         self._bucket = Bucket(path.bucket)
-        place = f"{self._bucket.endpoint} {path.bucket} {path.folder}"
-        self._cache = _cache_folder() / hashlib.sha256(place.encode()).hexdigest()[:16]
+        self._cache = cache_of(self._bucket, path)
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[Path]:
@@ -190,8 +174,7 @@ class S3Store:
         with private_folder() as folder:
             draft = folder / Path(name).name
             yield draft
-            kind = _CONTENT_TYPES.get(draft.suffix, "application/octet-stream")
-            self._bucket.write(self._prefix + name, draft, kind)
+            self._bucket.write(self._prefix + name, draft)
 
     def local(self, names: Sequence[str], progress: Progress | None = None) -> list[Path]:
         missing = [name for name in names if not (self._cache / name).exists()]
@@ -234,10 +217,6 @@ class S3Store:
                 raise FileNotFoundError(errno.ENOENT, "it is not there", self.uri(name)) from error
             raise
 
-    def starts(self, names: Sequence[str], size: int) -> list[bytes]:
-        keys = [self._prefix + name for name in names]
-        return list(in_parallel(lambda key: self._bucket.start(key, size), keys))
-
     def delete(self, names: Sequence[str]) -> None:
         self._bucket.delete([self._prefix + name for name in names])
 
@@ -252,6 +231,12 @@ def _sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def cache_of(bucket: Bucket, place: S3Path) -> Path:
+    """The local folder that goes with a place on S3: it may be removed at any time."""
+    text = f"{bucket.endpoint} {place.bucket} {place.folder}"
+    return _cache_folder() / hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _cache_folder() -> Path:

@@ -1,6 +1,8 @@
 """What every test starts from: no settings of the developer's own, and no time limits."""
 
 import os
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +13,7 @@ from brewtopia_lib.settings import Settings
 
 if TYPE_CHECKING:
     from report_project import Reported
+    from s3_server import S3Server
 
 hypothesis.settings.register_profile("project", deadline=None)
 hypothesis.settings.load_profile("project")
@@ -45,3 +48,32 @@ def reported(tmp_path_factory: pytest.TempPathFactory) -> "Reported":
     from report_project import report_everything
 
     return report_everything(tmp_path_factory.mktemp("reported"))
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator["S3Server"]:
+    from s3_server import S3Server
+
+    server = S3Server()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def s3(
+    s3_server: "S3Server", tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator["S3Server"]:
+    """An S3 with the empty buckets `tills`, `lake` and `pages`, and own temp and cache folders."""
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    for name, value in s3_server.environment.items():
+        monkeypatch.setenv(name, value)
+    for name in ("temp", "cache"):
+        (tmp_path / name).mkdir()
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "temp"))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temp"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    s3_server.reset()
+    s3_server.make_buckets("tills", "lake", "pages")
+    yield s3_server
+    s3_server.fault = None

@@ -7,6 +7,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qs
 from xml.sax.saxutils import escape
@@ -14,6 +15,7 @@ from xml.sax.saxutils import escape
 import boto3
 from moto.moto_api._internal import moto_api_backend
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+from moto.s3.models import s3_backends
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 Environ = dict[str, Any]
@@ -35,13 +37,17 @@ class S3Server:
 
     Attributes:
         requests: how many there were, by action: list, get, head, put, delete, other.
+        most_at_once: how many of them were answered at the same time.
         fault: asked before each request, as (action, environ); what it gives answers instead.
     """
 
     def __init__(self) -> None:
         self.requests: Counter[str] = Counter()
         self.fault: Fault | None = None
+        self.most_at_once = 0
+        self._at_work = 0
         self._count = threading.Lock()
+        self._clock = _an_hour_ago()
         self._moto = DomainDispatcherApplication(create_backend_app)
         self._server = make_server(
             "127.0.0.1", 0, self._answer, threaded=True, request_handler=_Quiet
@@ -53,8 +59,14 @@ class S3Server:
         action = _action(environ)
         with self._count:
             self.requests[action] += 1
-        other = self.fault(action, environ) if self.fault else None
-        return (other or self._moto)(environ, start)
+            self._at_work += 1
+            self.most_at_once = max(self.most_at_once, self._at_work)
+        try:
+            other = self.fault(action, environ) if self.fault else None
+            return (other or self._moto)(environ, start)
+        finally:
+            with self._count:
+                self._at_work -= 1
 
     @property
     def environment(self) -> dict[str, str]:
@@ -66,6 +78,8 @@ class S3Server:
         self.fault = None
         moto_api_backend.reset()
         self.requests.clear()
+        self.most_at_once = 0
+        self._clock = _an_hour_ago()
 
     def client(self) -> Any:
         """A boto3 client of this server."""
@@ -76,6 +90,37 @@ class S3Server:
             aws_access_key_id="AKIDEXAMPLE",
             aws_secret_access_key="secret",
         )
+
+    def make_buckets(self, *names: str) -> None:
+        for name in names:
+            self._backend.create_bucket(name, "us-east-1")
+
+    def put(self, bucket: str, key: str, body: bytes, at: datetime | None = None) -> None:
+        """An object that came a while ago, each a second after the one before."""
+        self._clock += timedelta(seconds=1)
+        self._backend.put_object(bucket, key, body)
+        self._backend.buckets[bucket].keys[key].last_modified = at or self._clock
+
+    def objects(self, bucket: str) -> dict[str, bytes]:
+        """Everything in a bucket."""
+        keys = self._backend.buckets[bucket].keys
+        return {key: keys[key].value for key in keys}
+
+    def kinds(self, bucket: str) -> dict[str, str]:
+        """The content type of everything in a bucket."""
+        keys = self._backend.buckets[bucket].keys
+        return {key: keys[key].metadata["Content-Type"] for key in keys}
+
+    def modified(self, bucket: str, key: str) -> datetime:
+        moment: datetime = self._backend.buckets[bucket].keys[key].last_modified
+        return moment
+
+    def set_modified(self, bucket: str, key: str, at: datetime) -> None:
+        self._backend.buckets[bucket].keys[key].last_modified = at
+
+    @property
+    def _backend(self) -> Any:
+        return s3_backends["123456789012"]["aws"]
 
     @contextlib.contextmanager
     def counting(self) -> Iterator[Counter[str]]:
@@ -137,9 +182,9 @@ class Flaky:
         if kind == "slow":
             time.sleep(self._slow_seconds)
             return None
-        return self._half if kind == "half" else self._lost
+        return self.half if kind == "half" else self._lost
 
-    def _half(self, environ: Environ, start: Callable[..., Any]) -> Iterable[bytes]:
+    def half(self, environ: Environ, start: Callable[..., Any]) -> Iterable[bytes]:
         body = b"".join(self._server._moto(environ, start))
         yield body[: len(body) // 2]
         reset_connection(environ, start)
@@ -154,6 +199,10 @@ class _Quiet(WSGIRequestHandler):
 
     def log(self, *_: Any, **__: Any) -> None:
         pass
+
+
+def _an_hour_ago() -> datetime:
+    return datetime.now(UTC).replace(tzinfo=None, microsecond=0) - timedelta(hours=1)
 
 
 def _action(environ: Environ) -> str:

@@ -442,7 +442,7 @@ def test_doctor_is_content_with_a_working_project(brewtopia: Brewtopia, in_chain
         ("BREWTOPIA_RAW", "nowhere", "run brewtopia sample"),
         ("BREWTOPIA_FEEDS", "nowhere", "not a folder"),
         ("BREWTOPIA_LAKE", "truth.json/lake", "truth.json"),
-        ("BREWTOPIA_REPORTS", "s3://bucket/pages", "set it to a folder"),
+        ("BREWTOPIA_REPORTS", "truth.json/pages", "truth.json"),
         ("BREWTOPIA_WAREHOSE", "x.duckdb", "did you mean BREWTOPIA_WAREHOUSE?"),
         ("BREWTOPIA_RAW", "gs://who:hunter2@x", "BREWTOPIA_RAW"),
     ],
