@@ -14,12 +14,20 @@ from pathlib import Path
 
 from brewtopia_lib import open_warehouse
 from brewtopia_lib.errors import BrewtopiaError
+from brewtopia_lib.lake import Lake
 from brewtopia_lib.s3 import Bucket, S3Path, is_s3
-from brewtopia_lib.settings import Settings, load_settings, local_path, without_secrets
+from brewtopia_lib.settings import Settings, load_settings, without_secrets
+from brewtopia_lib.warehouse import is_redshift
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 QUICK_ATTEMPTS = 2
-TEST_VARIABLES = ("BREWTOPIA_REAL_DATA", "BREWTOPIA_REQUIRE_BROWSER")
+PASSWORD_VARIABLES = ("BREWTOPIA_REDSHIFT_PASSWORD",)
+TEST_VARIABLES = (
+    "BREWTOPIA_REAL_DATA",
+    "BREWTOPIA_REQUIRE_BROWSER",
+    "BREWTOPIA_LIVE_REDSHIFT",
+    "BREWTOPIA_LIVE_LAKE",
+)
 
 
 @dataclass(frozen=True)
@@ -97,7 +105,7 @@ def _packages() -> Finding:
 def _settings() -> Finding:
     known = [f"BREWTOPIA_{name.upper()}" for name in Settings.model_fields]
     given = [name for name in os.environ if name.startswith("BREWTOPIA_")]
-    strange = [name for name in given if name not in (*known, *TEST_VARIABLES)]
+    strange = [name for name in given if name not in (*known, *PASSWORD_VARIABLES, *TEST_VARIABLES)]
     if strange:
         near = get_close_matches(strange[0], known, n=1)
         meant = f": did you mean {near[0]}?" if near else f": there are {', '.join(known)}"
@@ -109,7 +117,7 @@ def _settings() -> Finding:
 def _raw(settings: Settings) -> str:
     if is_s3(settings.raw):
         return _listed(S3Path.parse(settings.raw))
-    folder = local_path(settings.raw, "raw")
+    folder = Path(settings.raw)
     if not folder.exists():
         raise BrewtopiaError(
             f"{folder} is not there: put till files into it, or run brewtopia sample {folder}"
@@ -174,12 +182,20 @@ def _feeds(settings: Settings) -> str:
 
 
 def _warehouse(settings: Settings) -> str:
-    _writable(local_path(settings.warehouse, "warehouse").parent)
+    note = ""
+    if not is_redshift(settings.warehouse):
+        _writable(Path(settings.warehouse).parent)
+    elif is_s3(settings.lake):
+        from brewtopia_lib.warehouse.redshift import check_loading
+
+        check_loading(settings.warehouse, Lake(settings.lake))
+    else:
+        note = "; to be read only: loading takes a lake on S3 (set BREWTOPIA_LAKE)"
     with open_warehouse() as warehouse:
         _, rows = warehouse.rows("select count(*), max(sold_on) from orders")
     orders, last_day = rows[0]
     newest = f" up to {last_day}" if last_day else ""
-    return f"{orders:,} orders{newest} in {without_secrets(settings.warehouse)}"
+    return f"{orders:,} orders{newest} in {without_secrets(settings.warehouse)}{note}"
 
 
 def _browser() -> Finding:

@@ -22,7 +22,7 @@ from brewtopia_lib.s3 import is_s3
 from brewtopia_lib.scratch import clear_leftovers
 from brewtopia_lib.settings import Settings
 from brewtopia_lib.sources import Fetched, RawObject, list_objects
-from brewtopia_lib.warehouse import load_warehouse
+from brewtopia_lib.warehouse import check_loadable, load_warehouse
 
 Progress = Callable[[int, int, str], None]
 
@@ -166,6 +166,7 @@ def ingest(
 ) -> IngestSummary:
     """Clean, then load. With `strict`, nothing is loaded unless every row of every file is good."""
     started = time.monotonic()
+    check_loadable(settings)
     cleaned = clean_raw(settings, uris, progress)
     if strict and cleaned.rejected and not cleaned.failures:
         reasons = ", ".join(f"{n} {reason}" for reason, n in cleaned.rejected_by_reason.items())

@@ -230,7 +230,7 @@ class Lake:
     def _publish(self, connection: DuckDBPyConnection, name: str, query: str) -> None:
         with self._store.publish(name) as draft:
             connection.execute(
-                f"copy ({query}) to {_quoted(str(draft))} (format parquet, compression zstd)"
+                f"copy ({query}) to {_quoted(str(draft))} (format parquet, compression snappy)"
             )
 
     def _drop_uncommitted(self) -> None:

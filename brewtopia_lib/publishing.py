@@ -5,7 +5,6 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from brewtopia_lib.s3 import Bucket, S3Path, in_parallel, is_s3
-from brewtopia_lib.settings import local_path
 from brewtopia_lib.stores import cache_of
 
 INDEX = "index.html"
@@ -22,7 +21,7 @@ def reports_folder(location: str) -> Iterator[Path]:
     Nothing is uploaded after an exception. Raises S3Error.
     """
     if not is_s3(location):
-        yield local_path(location, "reports")
+        yield Path(location)
         return
     place = S3Path.parse(location)
     bucket = Bucket(place.bucket)
@@ -60,7 +59,7 @@ def name_of(location: str, address: str) -> str:
     if is_s3(location):
         place = S3Path.parse(location)
         return address.removeprefix(str(S3Path(place.bucket, place.folder)))
-    return Path(address).relative_to(local_path(location, "reports")).as_posix()
+    return Path(address).relative_to(Path(location)).as_posix()
 
 
 def _stamps(folder: Path) -> dict[str, Stamp]:

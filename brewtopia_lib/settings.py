@@ -137,20 +137,6 @@ def project_folder() -> Path:
     return here
 
 
-def local_path(location: str, name: str) -> Path:
-    """The local path that the location of setting `name` (`raw`, `lake` …) stands for.
-
-    Raises SettingsError for a URI: only local paths can be used so far.
-    """
-    if "://" in location:
-        scheme = location.partition("://")[0]
-        raise SettingsError(
-            f"BREWTOPIA_{name.upper()} is a {scheme}:// location, which this version cannot use "
-            f"yet: set it to {FORMS[name][0]}"
-        )
-    return Path(location)
-
-
 def without_secrets(location: str) -> str:
     """The location fit to print: a URI loses its user, password and query."""
     scheme, separator, rest = location.partition("://")

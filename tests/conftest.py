@@ -12,6 +12,7 @@ import pytest
 from brewtopia_lib.settings import Settings
 
 if TYPE_CHECKING:
+    from redshift_stand_in import StandIn
     from report_project import Reported
     from s3_server import S3Server
 
@@ -55,6 +56,16 @@ def s3_server() -> Iterator["S3Server"]:
     from s3_server import S3Server
 
     server = S3Server()
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="session")
+def stand_in(s3_server: "S3Server") -> Iterator["StandIn"]:
+    """A Redshift whose role for COPY may read the bucket `lake`; locations in it keep tests apart."""
+    from redshift_stand_in import StandIn
+
+    server = StandIn(s3_server.client(), "lake")
     yield server
     server.close()
 

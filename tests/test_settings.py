@@ -9,7 +9,6 @@ from brewtopia_lib.settings import (
     FORMS,
     Settings,
     load_settings,
-    local_path,
     project_folder,
     without_secrets,
 )
@@ -149,14 +148,6 @@ def test_no_secret_in_a_repr() -> None:
 def test_location_without_secrets_stays_recognisable(location: str, shown: str) -> None:
     """What is printed of a location has its place and nothing that opens it."""
     assert without_secrets(location) == shown
-
-
-def test_local_path_refuses_uris(tmp_path: Path) -> None:
-    """A place that must be local says so, naming the variable, when it is a URI."""
-    assert local_path(str(tmp_path), "lake") == tmp_path
-    with pytest.raises(SettingsError, match=r"BREWTOPIA_LAKE is a s3:// location") as caught:
-        local_path("s3://who:hunter2@bucket", "lake")
-    assert "hunter2" not in str(caught.value)
 
 
 def test_settings_cannot_be_changed_once_read() -> None:

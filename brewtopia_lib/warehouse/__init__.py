@@ -1,18 +1,27 @@
 """The warehouse, one interface whatever engine holds it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol, Self
 
 import pandas as pd
 
-from brewtopia_lib.errors import WarehouseError
+from brewtopia_lib.errors import SettingsError, WarehouseError
 from brewtopia_lib.lake import Lake
+from brewtopia_lib.s3 import is_s3
 from brewtopia_lib.settings import Settings
 from brewtopia_lib.stores import Progress
-from brewtopia_lib.warehouse.duckdb import DuckDBWarehouse, Loaded, load
+from brewtopia_lib.warehouse.duckdb import DuckDBWarehouse, Loaded
+from brewtopia_lib.warehouse.duckdb import load as load_duckdb
 
-__all__ = ["Loaded", "Warehouse", "load_warehouse", "open_warehouse"]
+__all__ = [
+    "Loaded",
+    "Warehouse",
+    "check_loadable",
+    "is_redshift",
+    "load_warehouse",
+    "open_warehouse",
+]
 
 
 class Warehouse(Protocol):
@@ -41,7 +50,7 @@ def open_warehouse(location: str, memory_limit: str | None = None) -> Warehouse:
 
     Raises WarehouseError where there is none yet, or it cannot be read.
     """
-    if location.startswith("redshift://"):
+    if is_redshift(location):
         # its driver takes long to import, and few need it
         from brewtopia_lib.warehouse.redshift import RedshiftWarehouse
 
@@ -49,16 +58,44 @@ def open_warehouse(location: str, memory_limit: str | None = None) -> Warehouse:
     return DuckDBWarehouse(_path(location), memory_limit)
 
 
-def load_warehouse(settings: Settings, progress: Progress | None = None) -> Loaded:
-    """Load what the lake has and the warehouse has not."""
-    return load(_path(settings.warehouse), Lake(settings.lake, progress), settings.memory_limit)
+def load_warehouse(
+    settings: Settings,
+    progress: Progress | None = None,
+    *,
+    batches: Sequence[str] | None = None,
+) -> Loaded:
+    """Load what the lake has and the warehouse has not, or of that only some batches.
+
+    Batches can be named for Redshift; a DuckDB warehouse always takes all there are.
+    """
+    check_loadable(settings)
+    lake = Lake(settings.lake, progress)
+    if is_redshift(settings.warehouse):
+        from brewtopia_lib.warehouse.redshift import load
+
+        return load(settings.warehouse, lake, batches=batches)
+    return load_duckdb(_path(settings.warehouse), lake, settings.memory_limit)
+
+
+def check_loadable(settings: Settings) -> None:
+    """Raises SettingsError where the warehouse cannot take from such a lake."""
+    if is_redshift(settings.warehouse) and not is_s3(settings.lake):
+        raise SettingsError(
+            f"Redshift cannot read the lake in the folder {settings.lake}: "
+            "set BREWTOPIA_LAKE to s3://bucket/prefix"
+        )
+
+
+def is_redshift(location: str) -> bool:
+    """Whether a location is in Redshift rather than a DuckDB file."""
+    return location.startswith("redshift://")
 
 
 def _path(location: str) -> Path:
     if "://" in location:
         raise WarehouseError(
-            f"{location.partition('://')[0]}:// warehouses are not supported yet: "
-            "set BREWTOPIA_WAREHOUSE to the path of a DuckDB file"
+            f"{location.partition('://')[0]}:// is no warehouse: "
+            "set BREWTOPIA_WAREHOUSE to the path of a DuckDB file, or to redshift://…"
         )
     if "?" in location:  # DuckDB takes what follows for options
         raise WarehouseError(

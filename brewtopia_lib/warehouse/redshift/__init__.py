@@ -6,9 +6,11 @@ from typing import Self
 import pandas as pd
 
 from brewtopia_lib.errors import WarehouseUnavailableError
+from brewtopia_lib.warehouse.redshift.checking import check_loading
+from brewtopia_lib.warehouse.redshift.copying import CopyError, LakeFiles
 from brewtopia_lib.warehouse.redshift.frames import to_frame
-from brewtopia_lib.warehouse.redshift.loading import CopyError, LakeFiles, load
-from brewtopia_lib.warehouse.redshift.location import RedshiftLocation, is_redshift, parse
+from brewtopia_lib.warehouse.redshift.loading import load
+from brewtopia_lib.warehouse.redshift.location import RedshiftLocation, parse
 from brewtopia_lib.warehouse.redshift.migrations import check_version
 from brewtopia_lib.warehouse.redshift.session import Result, Session
 
@@ -17,7 +19,7 @@ __all__ = [
     "LakeFiles",
     "RedshiftLocation",
     "RedshiftWarehouse",
-    "is_redshift",
+    "check_loading",
     "load",
     "parse",
 ]

@@ -69,10 +69,6 @@ class RedshiftLocation:
         return f"Redshift database {self.database}{schema} of {place}"
 
 
-def is_redshift(location: str) -> bool:
-    return location.startswith(SCHEME)
-
-
 def parse(location: str) -> RedshiftLocation:
     """The parts of a location.
 
