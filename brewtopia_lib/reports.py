@@ -56,8 +56,9 @@ class ReportRun:
     """One page made, or why it was not: `error` is one line, None when it is done.
 
     `page` is where the newest page of this report and branch always is, None where this run
-    failed, and `address` where readers find it: on S3, if reports go there; `archived` is this run's own, which says why where it failed. `notebook` is the
-    executed one; `parameters` are as checked; `until` is the last day covered.
+    failed, and `address` where readers find it: on S3, if reports go there; `archived` is this
+    run's own, which says why where it failed. `notebook` is the executed one; `parameters` are as
+    checked; `until` is the last day covered.
     """
 
     name: str

@@ -70,7 +70,7 @@ def _lock(folder: Path, flags: int = fcntl.LOCK_EX) -> int:
 
 def _clear(base: Path) -> None:
     for folder in base.glob("run-*"):
-        with suppress(BlockingIOError):
+        with suppress(BlockingIOError, FileNotFoundError):  # it is in use, or goes just now
             lock = _lock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
             shutil.rmtree(folder, ignore_errors=True)
             os.close(lock)

@@ -386,7 +386,9 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     def run_report(settings: Settings, name: str, **options: Any) -> list[ReportRun]:
         calls.append({"name": name} | options)
         return [
-            ReportRun(name, "Leeds", "done", Path("/out/leeds.html"), 1.0, None),
+            ReportRun(
+                name, "Leeds", "done", Path("/out/leeds.html"), 1.0, None, address="/out/leeds.html"
+            ),
             ReportRun(name, "Hull", "failed", None, 1.0, "cell 3: it is gone"),
         ]
 
