@@ -214,6 +214,38 @@ def findings_command(
         print(f"\n{note}")
 
 
+@app.command("forecast")
+def forecast_command(
+    until: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DATE", help="Last day to learn from, as 2024-03-31. [default: newest]"
+        ),
+    ] = None,
+    days: Annotated[int, typer.Option(metavar="N", min=1, help="How many days to forecast.")] = 14,
+    branch: Annotated[
+        str | None, typer.Option(metavar="BRANCH", help="Only this branch; else all and the chain.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Revenue and orders of the days to come, with intervals."""
+    until_day = _day(until)
+
+    from brewtopia_lib.console import print_json
+    from brewtopia_lib.forecast import forecast
+    from brewtopia_lib.forecast_words import lines
+    from brewtopia_lib.scopes import find_scope
+
+    with open_warehouse() as warehouse:
+        scope = find_scope(warehouse, until=until_day, branch=branch)
+        made = forecast(warehouse, until=scope.until, days=days, branch=branch)
+    if as_json:
+        print_json(made.to_json())
+        return
+    for line in lines(made, branch):
+        print(line)
+
+
 @app.command()
 def report(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Such as company_trends.")],

@@ -79,6 +79,12 @@ def listed(names: list[str]) -> str:
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
+def some(names: list[str], most: int = 4) -> str:
+    """Names in a sentence, of many only the first few: a, b, c and 5 more."""
+    few = len(names) <= most
+    return listed(names if few else [*names[: most - 1], f"{count(len(names) - most + 1)} more"])
+
+
 def printable(text: str) -> str:
     """The text on one line, without characters that cannot be shown or that steer others."""
     return "".join(c if c.isprintable() else " " for c in text)

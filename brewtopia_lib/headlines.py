@@ -21,6 +21,7 @@ from brewtopia_lib.formats import (
     plural,
     pounds,
     records,
+    some,
 )
 from brewtopia_lib.scopes import Scope
 
@@ -150,10 +151,9 @@ def uneven(rows: pd.DataFrame) -> str | None:
     few = [str(row["branch"]) for row in branches if 2 * int(row["days_traded"]) < most]
     if not few:
         return None
-    shown = few if len(few) <= 4 else [*few[:3], f"{len(few) - 3} more"]
     return (
         f"{len(few)} of {plural(len(branches), 'branch', 'branches')} have sales on less than "
-        f"half of the {plural(most, 'day')} that others have ({listed(shown)}): totals by day "
+        f"half of the {plural(most, 'day')} that others have ({some(few)}): totals by day "
         "rise and fall with them."
     )
 

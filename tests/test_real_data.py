@@ -149,6 +149,17 @@ def test_one_by_one_or_at_once(ingested: Ingested, real_data: Path, tmp_path: Pa
     assert content(here) == content(ingested.settings)
 
 
+def test_sixteen_days_are_too_few_and_it_is_said(ingested: Ingested) -> None:
+    """On sixteen days no trend is found and nothing is forecast, and both say why."""
+    found = run(ingested.settings, "findings")
+    kinds = {one["kind"] for one in json.loads(run(ingested.settings, "findings", "--json").stdout)}
+    assert not kinds & {"product_trend", "branch_trend", "level_shift", "day_shift", "unusual_day"}
+    assert "16 days of sales, too few to tell a trend from chance" in found.stdout
+    ahead = json.loads(run(ingested.settings, "forecast", "--json").stdout)
+    assert (ahead["days"], ahead["backtest"]) == ([], [])
+    assert "16 days of sales, too few for a forecast" in ahead["notes"][0]
+
+
 def words_and_pairs(text: str) -> set[str]:
     """Each word of a text, and each two that follow one another."""
     words = re.findall(r"[^\W\d_][\w'-]*", text)
