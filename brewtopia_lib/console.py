@@ -80,7 +80,8 @@ def print_facts(facts: Mapping[str, Any]) -> None:
     rows: list[tuple[str, Any]] = []
     for name, value in facts.items():
         if isinstance(value, Mapping):
-            rows += [(_title(name), None), *((f"  {key}", item) for key, item in value.items())]
+            group = [(f"  {key}", item) for key, item in value.items()]
+            rows += [(_title(name), None if group else "none"), *group]
         else:
             rows.append((_title(name), value))
     width = max(len(name) for name, _ in rows)

@@ -80,7 +80,7 @@ def test_nothing_printed_steers_a_terminal(capsys: pytest.CaptureFixture[str]) -
 
 
 def test_facts_stand_in_two_columns(capsys: pytest.CaptureFixture[str]) -> None:
-    """A summary is names and values; a group is indented, and an empty one is its name alone."""
+    """A summary is names and values; a group is indented, and an empty one says so."""
     console.print_facts(
         {"rows": 3, "revenue": Decimal("5.20"), "reasons": {"bad_total": 1}, "x": {}}
     )
@@ -89,7 +89,7 @@ def test_facts_stand_in_two_columns(capsys: pytest.CaptureFixture[str]) -> None:
         "revenue      5.20",
         "reasons",
         "  bad_total  1",
-        "x",
+        "x            none",
     ]
 
 
