@@ -9,7 +9,7 @@ from pathlib import Path
 
 from benchmarks.measure import Figure, print_table, use_two_cores
 
-BENCHMARKS = ("cleaning", "many_files", "large", "trends", "redshift_load")
+BENCHMARKS = ("cleaning", "many_files", "large", "trends", "redshift_load", "exploring")
 
 
 def main() -> None:

@@ -2,13 +2,15 @@
 
     import brewtopia_lib as bt
 
-    with bt.open_warehouse() as warehouse:
-        bt.analyses.branches(warehouse)
+    warehouse = bt.warehouse()
+    bt.analyses.branches(warehouse)
 
 What `__all__` names is imported when it is first used.
 """
 
+import sys
 from importlib import import_module
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
         trends,
     )
     from brewtopia_lib.cleaning import clean
+    from brewtopia_lib.desk import Desk
+    from brewtopia_lib.explorer import explore
     from brewtopia_lib.warehouse import Warehouse
 
 __version__ = "0.1.0"
@@ -35,33 +39,80 @@ __all__ = [
     "changes",
     "charts",
     "clean",
+    "explore",
     "findings",
     "forecast",
     "headlines",
+    "lake",
     "open_warehouse",
     "opportunities",
     "page",
     "scopes",
     "tables",
     "trends",
+    "warehouse",
 ]
 
 
+def warehouse(location: str | None = None) -> "Desk":
+    """The configured warehouse, read-only, ready for analyses, charts and SQL.
+
+        warehouse = bt.warehouse()
+        warehouse.query("select * from orders where branch = $branch", {"branch": "Leeds"})
+        warehouse.refresh()
+
+    Jobs load beside it, and neither waits for the other; `refresh` shows what they loaded.
+    `location` is another DuckDB file or `redshift://…`. Raises WarehouseError where there is
+    none yet, or it cannot be read.
+    """
+    from brewtopia_lib.desk import Desk
+
+    return Desk("warehouse", lambda: open_warehouse(location))
+
+
+def lake(location: str | None = None) -> "Desk":
+    """The same tables over the configured lake, before anything is loaded from it.
+
+        lake = bt.lake()
+        bt.analyses.coverage(lake)
+
+    `location` is another folder or `s3://bucket/prefix`. Raises LakeError where there is nothing
+    in it yet, or it cannot be read.
+    """
+    from brewtopia_lib.desk import Desk
+    from brewtopia_lib.lake import Lake
+    from brewtopia_lib.settings import load_settings
+    from brewtopia_lib.warehouse.over_lake import LakeTables
+
+    settings = load_settings()
+    return Desk("lake", lambda: LakeTables(Lake(location or settings.lake), settings.memory_limit))
+
+
 def open_warehouse(location: str | None = None) -> "Warehouse":
-    """Opens the warehouse at `location`, or the configured one, for reading.
+    """The warehouse as programs read it: `bt.warehouse()` without a word and without a thread.
 
     Raises WarehouseError where there is none yet, or it cannot be read.
     """
-    from brewtopia_lib import warehouse
     from brewtopia_lib.settings import load_settings
+    from brewtopia_lib.warehouse import open_warehouse
 
     settings = load_settings()
-    return warehouse.open_warehouse(location or settings.warehouse, settings.memory_limit)
+    return open_warehouse(location or settings.warehouse, settings.memory_limit)
+
+
+def load_ipython_extension(shell: Any) -> None:
+    """`%load_ext brewtopia_lib`: `%%sql`, and errors in one line."""
+    from brewtopia_lib.magics import load
+
+    load(shell)
+
+
+_FUNCTIONS = {"clean": "cleaning", "explore": "explorer"}
 
 
 def __getattr__(name: str) -> Any:
-    if name == "clean":
-        return import_module(f"{__name__}.cleaning").clean
+    if name in _FUNCTIONS:
+        return getattr(import_module(f"{__name__}.{_FUNCTIONS[name]}"), name)
     if name in __all__:
         return import_module(f"{__name__}.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
@@ -69,3 +120,14 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
+
+
+class _Package(ModuleType):
+    """Importing the submodules `warehouse` and `lake` leaves the functions of these names."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if not (name in ("warehouse", "lake") and isinstance(value, ModuleType)):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package

@@ -150,6 +150,24 @@ def top_products(
     return _run(warehouse, "top_products", **period, limit=_limit(limit))
 
 
+def product_weekly(
+    warehouse: Queryable,
+    *,
+    until: date,
+    weeks: int = 4,
+    branch: str | None = None,
+    product: str | None = None,
+) -> pd.DataFrame:
+    """What a product (with ` - flavour`; None is all of them) sold in each of the last 26 weeks.
+
+        bt.analyses.product_weekly(warehouse, until=date(2024, 6, 30), product="Latte")
+
+    Columns: week_start, days (branch-days on which anything was sold), complete (as in `weekly`),
+    units, revenue, average_price (£ a unit). A week in which nothing at all was sold has no row.
+    """
+    return _run(warehouse, "product_weekly", **_period(until, weeks, branch), product=product)
+
+
 def movers(
     warehouse: Queryable, *, until: date, weeks: int = 4, branch: str | None = None
 ) -> pd.DataFrame:

@@ -276,11 +276,16 @@ def basket_sizes(baskets: pd.DataFrame, width: Width = "wide") -> Figure:
 
 @styled
 def against_chain(
-    branch: pd.DataFrame, chain: pd.DataFrame, name: str, width: Width = "wide"
+    branch: pd.DataFrame,
+    chain: pd.DataFrame,
+    name: str,
+    width: Width = "wide",
+    *,
+    other: str = "chain",
 ) -> Figure:
     """Revenue a week of a branch and of the chain, each as per cent of its own average.
 
-    Both frames have week_start, revenue and complete; only weeks complete in both count.
+    `other` names what stands in the chain's place. Both frames have week_start, revenue and complete; only weeks complete in both count.
     """
     both = branch[branch["complete"]].merge(
         chain[chain["complete"]], on="week_start", suffixes=("", "_chain")
@@ -295,7 +300,7 @@ def against_chain(
     last = len(index) - 1
     axes.plot(range(len(index)), index["revenue_chain"], color=MUTED, lw=1.8, marker=".")
     axes.plot(range(len(index)), index["revenue"], color=COFFEE, lw=3, marker=".")
-    end_label(axes, "chain", last, middle - sign * half, MUTED)
+    end_label(axes, shortened(other, 12), last, middle - sign * half, MUTED)
     end_label(axes, shortened(name, 12), last, middle + sign * half, COFFEE)
     low, high = axes.get_ylim()
     axes.set_ylim(min(low, 95), max(high, 105))

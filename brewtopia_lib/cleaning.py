@@ -17,6 +17,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cache
+from html import escape
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -40,12 +41,13 @@ _ITEM_COLUMNS = (
     " unit_price decimal(12, 2), line_total decimal(12, 2), problem varchar, high bigint, low bigint"
 )
 _MARK_COLUMNS = "high bigint, low bigint"
+_SHOWN = 5
 _LINE_TEXTS = ("product", "size", "flavour", "unit_price", "quantity", "line_total")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Cleaned:
-    """What raw till data become, and what is rejected and why.
+    """What raw till data become, and what is rejected and why; a notebook shows a bit of each.
 
     Attributes:
         orders: one row per order, with the columns of the warehouse's `orders`.
@@ -62,12 +64,32 @@ class Cleaned:
         """How many rows were rejected, by reason."""
         return self.rejects["reason"].value_counts()
 
+    def __repr__(self) -> str:
+        revenue = sum(map(Decimal, self.orders["total"].map("{:.2f}".format)), Decimal(0))
+        branches = sorted(set(self.orders["branch"]))
+        where = f" at {', '.join(branches)}" if 0 < len(branches) <= 5 else ""
+        reasons = ", ".join(f"{reason} {count:,}" for reason, count in self.reasons.items())
+        return (
+            f"{len(self.orders):,} orders, {len(self.sales):,} lines, £{revenue:,}{where}; "
+            f"{len(self.rejects):,} rows rejected" + (f": {reasons}" if reasons else "")
+        )
+
+    def _repr_html_(self) -> str:
+        pieces = [f"<p>{escape(repr(self))}</p>"]
+        for title, frame in (("sales", self.sales), ("rejects", self.rejects)):
+            if len(frame):
+                rest = f", the first {_SHOWN} of {len(frame):,}" if len(frame) > _SHOWN else ""
+                rows = frame.drop(columns="order_id", errors="ignore").head(_SHOWN)
+                pieces.append(f"<p><b>{title}</b>{rest}</p>{rows.to_html(index=False, na_rep='')}")
+        return "".join(pieces)
+
 
 def clean(
     raw: str | Path | pd.DataFrame | Sequence[str | Path], *, feeds: Sequence[Feed] | None = None
 ) -> Cleaned:
     """Try the cleaning step on till files or on a frame, without loading anything.
 
+        bt.clean("data/raw/leeds_01-09-2021_09-00-00.csv")
         bt.clean("data/raw/leeds_01-09-2021_09-00-00.csv").rejects
         bt.clean(pandas.read_csv("till.csv", header=None, dtype=str)).sales
 
@@ -128,6 +150,7 @@ def _recognised(
 def connect(temp_folder: Path | None = None, memory_limit: str | None = None) -> DuckDBPyConnection:
     """A private in-memory DuckDB for cleaning; what it spills goes to `temp_folder`."""
     connection = duckdb.connect()
+    connection.execute("set enable_progress_bar = false")
     connection.execute("set autoinstall_known_extensions = false")
     connection.execute("set autoload_known_extensions = false")
     if temp_folder is not None:

@@ -1,5 +1,7 @@
 """Errors whose message says what happened, to what, and what to do about it."""
 
+import re
+
 
 class BrewtopiaError(Exception):
     """Anything Brewtopia refuses or fails to do; the message is one line for people."""
@@ -53,6 +55,23 @@ class LakeError(BrewtopiaError):
 
 class WarehouseError(BrewtopiaError):
     """The warehouse cannot be read or written, or a query is wrong."""
+
+
+class QueryError(WarehouseError):
+    """A query is wrong.
+
+    `line` and `column` (from 1) are where, if the engine says so.
+    """
+
+    def __init__(self, said: str) -> None:
+        # what follows an empty line only repeats the SQL
+        message, _, excerpt = said.strip().partition("\n\n")
+        super().__init__(message)
+        place = re.match(r"(LINE (\d+): )([^\n]*)\n( *)\^", excerpt)
+        self.line = int(place[2]) if place else None
+        # of a long line the engine shows a part, led by dots
+        is_whole = place and not place[3].startswith("...")
+        self.column = len(place[4]) - len(place[1]) + 1 if place and is_whole else None
 
 
 class WarehouseUnavailableError(WarehouseError, RetryableError):

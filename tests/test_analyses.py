@@ -32,6 +32,7 @@ PERIODIC = [
     "daily",
     "weekly",
     "top_products",
+    "product_weekly",
     "movers",
     "weekday_hours",
     "day_parts",

@@ -311,6 +311,17 @@ def test_a_file_tried_out(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == [GOOD_NAME]
 
 
+def test_what_a_notebook_shows_of_it(tmp_path: Path) -> None:
+    """The look at a file tells its orders, money and rejected rows by reason, and escapes names."""
+    (tmp_path / GOOD_NAME).write_text(GOOD.replace("Bun", "<b>Bun") + "a,b\n")
+    cleaned = clean(tmp_path / GOOD_NAME)
+    assert repr(cleaned) == "2 orders, 3 lines, £4.75 at York; 1 rows rejected: too_few_columns 1"
+    shown = cleaned._repr_html_()
+    assert "&lt;b&gt;Bun" in shown
+    assert NAME not in shown
+    assert CARD not in shown
+
+
 def test_a_frame_tried_out() -> None:
     """A frame, with the header's names or with numbered columns, gives what its file gives."""
     rows = [row(n).rstrip("\n").split(",") for n in range(3)] + [["?"] * 6 + [None]]

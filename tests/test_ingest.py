@@ -234,7 +234,7 @@ def test_a_clock_that_was_set_back_loses_no_correction(
             return datetime.now(tz) - timedelta(days=1)  # type: ignore[arg-type]
 
     monkeypatch.setattr(brewtopia_lib.sources, "datetime", Earlier)
-    monkeypatch.setattr("brewtopia_lib.lake.datetime", Earlier)
+    monkeypatch.setattr(sys.modules["brewtopia_lib.lake"], "datetime", Earlier)
     write_files(Path(here.raw), {"a.csv": till([Order(), Order(minute=1)])})
     ingest(here)
     assert rows(here, "select count(*) from orders") == [(2,)]

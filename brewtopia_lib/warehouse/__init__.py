@@ -1,6 +1,6 @@
 """The warehouse, one interface whatever engine holds it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol, Self
 
@@ -28,15 +28,20 @@ class Warehouse(Protocol):
     """A warehouse open for reading."""
 
     def query(self, sql: str, parameters: Mapping[str, object] | None = None) -> pd.DataFrame:
-        """Run one SELECT, its parameters written `:name`, and give its rows.
+        """Run one SELECT, its parameters written `:name` or `$name`, and give its rows.
 
-        Raises WarehouseError with the engine's words where the SQL is wrong.
+        Raises QueryError with the engine's words where the SQL is wrong.
         """
 
     def rows(
         self, sql: str, parameters: Mapping[str, object] | None = None
     ) -> tuple[list[str], list[tuple[object, ...]]]:
         """Run one SELECT and give its column names and its rows as exact Python values."""
+
+    def frames(
+        self, sql: str, parameters: Mapping[str, object] | None = None
+    ) -> Iterator[pd.DataFrame]:
+        """Run one SELECT and give its rows in frames, one after the other; at least one."""
 
     def close(self) -> None: ...
 

@@ -6,21 +6,19 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
 from importlib import resources
 from pathlib import Path
-from typing import Self
 
 import duckdb
-import pandas as pd
 from duckdb import DuckDBPyConnection
 
 from brewtopia_lib.errors import WarehouseError
 from brewtopia_lib.lake import Lake, disk_trouble
-from brewtopia_lib.warehouse.parameters import duckdb_parameters
+from brewtopia_lib.warehouse.duckdb_session import DuckDBSession, restrict
 
 # Raised whenever a table changes: an older file is then made anew from the lake.
 FORMAT = 1
@@ -37,7 +35,7 @@ class Loaded:
     branch_days: int
 
 
-class DuckDBWarehouse:
+class DuckDBWarehouse(DuckDBSession):
     """The published warehouse, read-only: a snapshot that no load disturbs or waits for.
 
     What a later load publishes is seen by the next one that opens it.
@@ -48,10 +46,9 @@ class DuckDBWarehouse:
             raise WarehouseError(
                 f"there is no warehouse at {path} yet: run `brewtopia ingest` first"
             )
-        self.path = path
-        self._connection = duckdb.connect()
+        super().__init__(memory_limit)
+        self.location = str(path)
         try:
-            _restrict(self._connection, memory_limit)
             self._connection.execute(f"attach {_quoted(str(path))} as warehouse (read_only)")
             self._connection.execute("use warehouse")
             _check_format(self._connection, path)
@@ -62,39 +59,6 @@ class DuckDBWarehouse:
         except WarehouseError:
             self._connection.close()
             raise
-
-    def query(self, sql: str, parameters: Mapping[str, object] | None = None) -> pd.DataFrame:
-        """Run one SELECT, its parameters written `:name`, and give its rows.
-
-        Raises WarehouseError with the engine's words where the SQL is wrong.
-        """
-        return self._run(sql, parameters).df()
-
-    def rows(
-        self, sql: str, parameters: Mapping[str, object] | None = None
-    ) -> tuple[list[str], list[tuple[object, ...]]]:
-        """Run one SELECT and give its column names and its rows as exact Python values."""
-        result = self._run(sql, parameters)
-        return [column[0] for column in result.description or ()], result.fetchall()
-
-    def _run(self, sql: str, parameters: Mapping[str, object] | None) -> DuckDBPyConnection:
-        try:
-            result = self._connection.execute(duckdb_parameters(sql), dict(parameters or {}))
-        except duckdb.Error as error:
-            # what follows an empty line only repeats the SQL
-            raise WarehouseError(str(error).strip().partition("\n\n")[0]) from error
-        if result is None:  # whatever the stubs say
-            raise WarehouseError("there is no query in what was given: write a SELECT")
-        return result
-
-    def close(self) -> None:
-        self._connection.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
 
 def load(path: Path, lake: Lake, memory_limit: str | None = None) -> Loaded:
@@ -150,7 +114,7 @@ def _build(draft: Path, path: Path | None, lake: Lake, memory_limit: str | None)
     if path is not None:
         shutil.copyfile(path, draft)
     with contextlib.closing(duckdb.connect(str(draft))) as connection:
-        _restrict(connection, memory_limit)
+        restrict(connection, memory_limit)
         if path is None:
             connection.execute(_sql("duckdb"))
             connection.execute("insert into warehouse_format values (?)", [FORMAT])
@@ -189,7 +153,7 @@ def _is_behind(path: Path, lake: Lake, memory_limit: str | None) -> bool:
     Raises WarehouseError where the warehouse has what the lake has not: it cannot be its lake.
     """
     with contextlib.closing(duckdb.connect()) as connection:
-        _restrict(connection, memory_limit)
+        restrict(connection, memory_limit)
         connection.execute(f"attach {_quoted(str(path))} as warehouse (read_only)")
         lake.attach_objects(connection)
         arrivals, strangers, stranger = connection.execute(
@@ -250,13 +214,6 @@ def _unreadable(path: Path, error: Exception) -> WarehouseError:
         f"the warehouse {path} cannot be read: {str(error).splitlines()[0]}; "
         "move the file away and run `brewtopia load` to make it anew from the lake"
     )
-
-
-def _restrict(connection: DuckDBPyConnection, memory_limit: str | None) -> None:
-    connection.execute("set autoinstall_known_extensions = false")
-    connection.execute("set autoload_known_extensions = false")
-    if memory_limit is not None:
-        connection.execute("set memory_limit = ?", [memory_limit])
 
 
 @contextlib.contextmanager

@@ -1,9 +1,9 @@
-"""The `:name` parameters of a portable SQL text."""
+"""The `:name` parameters of a portable SQL text, which notebooks may write `$name`."""
 
 import re
 from collections.abc import Callable
 
-# Everything in which a colon is not a parameter comes first, so that it is consumed whole.
+# Everything in which a mark is not a parameter's comes first, so that it is consumed whole.
 _TOKEN = re.compile(
     r"""
       '(?:[^']|'')*'            # string
@@ -11,14 +11,14 @@ _TOKEN = re.compile(
     | --[^\n]*                  # comment to the end of the line
     | /\*.*?\*/                 # comment
     | ::                        # cast
-    | (?<!\w):(?P<name>[A-Za-z_]\w*)
+    | (?<!\w)[:$](?P<name>[A-Za-z_]\w*)
     """,
     re.VERBOSE | re.DOTALL,
 )
 
 
 def parameter_names(sql: str) -> tuple[str, ...]:
-    """The names written `:name` in the SQL, each once, in the order they first appear.
+    """The names written `:name` or `$name` in the SQL, each once, in the order they first appear.
 
     Casts (`::`), string literals, quoted names and comments are passed over.
     """
@@ -27,7 +27,7 @@ def parameter_names(sql: str) -> tuple[str, ...]:
 
 
 def replace_parameters(sql: str, placeholder: Callable[[str], str]) -> str:
-    """The SQL with each `:name` replaced by what `placeholder(name)` returns."""
+    """The SQL with each parameter replaced by what `placeholder(name)` returns."""
 
     def rewrite(match: re.Match[str]) -> str:
         name = match["name"]
@@ -37,5 +37,5 @@ def replace_parameters(sql: str, placeholder: Callable[[str], str]) -> str:
 
 
 def duckdb_parameters(sql: str) -> str:
-    """The SQL with each `:name` written `$name`, as DuckDB expects it."""
+    """The SQL with each parameter written `$name`, as DuckDB expects it."""
     return replace_parameters(sql, lambda name: f"${name}")

@@ -18,6 +18,7 @@ def answer(
         "weeks": weeks,
         "branch": branch,
         "limit": 5,
+        "product": None,
         "first_day": until - timedelta(7 * weeks - 1),
         "recent_day": until - timedelta(6),
     }

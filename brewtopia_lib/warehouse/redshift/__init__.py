@@ -67,16 +67,16 @@ class RedshiftWarehouse:
         *,
         rows_at_once: int = 50_000,
     ) -> Iterator[pd.DataFrame]:
-        """Run one SELECT and give its rows in frames of so many, for more than fits in memory.
+        """Run one SELECT and give its rows in frames of so many; at least one frame.
 
         A connection that is lost on the way ends it with WarehouseUnavailableError.
         """
         self._run(f"declare brewtopia_rows cursor for {sql}", parameters)
         try:
-            while True:
-                result = self._run(f"fetch forward {int(rows_at_once)} from brewtopia_rows")
-                if not result.rows:
-                    return
+            fetch = f"fetch forward {int(rows_at_once)} from brewtopia_rows"
+            result = self._run(fetch)
+            yield to_frame(result)
+            while result.rows and (result := self._run(fetch)).rows:
                 yield to_frame(result)
         finally:
             if self._session is not None and self._session.is_in_transaction:
