@@ -7,7 +7,7 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from io import TextIOWrapper
 from pathlib import Path
@@ -356,7 +356,7 @@ def _mail(
 @schedule_app.command("list")
 def schedule_list(as_json: AsJson = False) -> None:
     """Every schedule, with when it is due next and what became of it last."""
-    from datetime import UTC, datetime
+    from datetime import UTC
 
     from brewtopia_lib.console import print_json, print_rows
     from brewtopia_lib.runs import Ledger
@@ -388,7 +388,7 @@ def schedule_next(
     count: Annotated[int, typer.Option(metavar="N", min=1, help="How many times to show.")] = 10,
 ) -> None:
     """The times at which reports are due next."""
-    from datetime import UTC, datetime
+    from datetime import UTC
     from itertools import islice
 
     from brewtopia_lib.schedule import upcoming
@@ -424,6 +424,40 @@ def schedule_run(workers: Workers = None) -> None:
 
 def _tell_now(text: str) -> None:
     print(text, flush=True)
+
+
+@app.command("status")
+def status_command(
+    as_json: AsJson = False,
+    page: Annotated[
+        bool, typer.Option("--page", help="Write it as a page beside the gallery, too.")
+    ] = False,
+) -> None:
+    """How the pipeline is: last files, rejects, reports and mails that failed."""
+    from brewtopia_lib.console import print_json, print_rows
+    from brewtopia_lib.settings import load_settings
+    from brewtopia_lib.status import pipeline_status, publish_status
+
+    settings = load_settings()
+    status = pipeline_status(settings)
+    if page:
+        publish_status(settings, status)
+    if as_json:
+        print_json(status.to_json())
+        return
+    names = ("branch", "last day", "last file at", "due by", "state")
+    rows = [
+        (one.branch, one.last_day, _minute(one.last_file_at), _minute(one.due_at), one.state)
+        for one in status.branches
+    ]
+    print_rows(names, rows)
+    print()
+    for problem in status.problems or ["everything is as it should be"]:
+        print(problem)
+
+
+def _minute(moment: datetime | None) -> str | None:
+    return f"{moment:%Y-%m-%d %H:%M} UTC" if moment else None
 
 
 @app.command()

@@ -88,10 +88,10 @@ def address(path: PurePath) -> str:
     return quote(path.as_posix())
 
 
-def gallery(runs: Iterable[Made]) -> str:
+def gallery(runs: Iterable[Made], status: str | None = None) -> str:
     """The page: what failed last, the newest report of each branch, and every run kept.
 
-    Of each report and branch the newest is the one with the newest data, of those the one made
+    `status` is the address of the page of the pipeline's state, where there is one. Of each report and branch the newest is the one with the newest data, of those the one made
     last.
     """
     kept = _kept(runs)
@@ -112,6 +112,7 @@ def gallery(runs: Iterable[Made]) -> str:
         branches=sorted({one.where for one in kept}, key=str.casefold),
         kept_runs=KEPT_RUNS,
         way_of=way_of,
+        status=status,
     )
 
 

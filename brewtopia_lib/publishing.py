@@ -8,6 +8,7 @@ from brewtopia_lib.s3 import Bucket, S3Path, in_parallel, is_s3
 from brewtopia_lib.stores import cache_of
 
 INDEX = "index.html"
+STATUS = "status.html"
 
 Stamp = tuple[int, int]
 

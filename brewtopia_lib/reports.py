@@ -32,7 +32,7 @@ from brewtopia_lib.parameters import (
     take_scheduled_for,
 )
 from brewtopia_lib.pdf import find_chromium, print_pdf
-from brewtopia_lib.publishing import INDEX, published_at, reports_folder
+from brewtopia_lib.publishing import INDEX, STATUS, published_at, reports_folder
 from brewtopia_lib.redaction import redacted, redacted_all, secrets_of
 from brewtopia_lib.rendering import (
     Facts,
@@ -160,7 +160,7 @@ def run_report(
         runs = batch.run(jobs, workers or _cores(), progress)
         for job in jobs:
             job.place.prune()
-        write_whole(folder / INDEX, _gallery(batch.ledger, folder))
+        renew_gallery(batch.ledger, folder)
     return [
         replace(run, address=published_at(settings.reports, folder, run.page)) if run.page else run
         for run in runs
@@ -357,8 +357,8 @@ def _as_text(notebook: Any) -> str:
     return f"{nbformat.writes(notebook)}\n"
 
 
-def _gallery(ledger: Ledger, folder: Path) -> str:
-    """The gallery of the runs in the ledger whose pages are below the folder."""
+def renew_gallery(ledger: Ledger, folder: Path) -> None:
+    """Write the gallery of the runs in the ledger whose pages are below the folder."""
     made = []
     for row in ledger.runs(GALLERY_RUNS):
         page = Path(row["page"] or "")
@@ -368,4 +368,5 @@ def _gallery(ledger: Ledger, folder: Path) -> str:
                 for path in (page, page.with_suffix(".svg"))
             )
             made.append(made_of(row, page_there, drawing_there))
-    return gallery(made)
+    status = STATUS if (folder / STATUS).is_file() else None
+    write_whole(folder / INDEX, gallery(made, status))

@@ -231,6 +231,12 @@ class Ledger:
             for row in found
         }
 
+    def handled_until(self) -> dict[str, datetime]:
+        """By report with a schedule, up to when a scheduler has looked at what is due."""
+        with self.transaction() as rows:
+            found = rows.execute("select report, handled_until from schedules").fetchall()
+        return {row["report"]: datetime.fromisoformat(row["handled_until"]) for row in found}
+
     @contextmanager
     def _explained(self) -> Iterator[None]:
         try:
