@@ -335,10 +335,15 @@ def counts(connection: DuckDBPyConnection) -> dict[int, tuple[int, int, int, int
 
 def rejected_by_reason(
     connection: DuckDBPyConnection, object_nos: Sequence[int]
-) -> list[tuple[str, int]]:
-    """How many rows of these objects were rejected, by reason."""
+) -> list[tuple[str, int, Decimal]]:
+    """How many rows of these objects were rejected, by reason, and the pounds not counted so.
+
+    The total of a row that repeats another is counted with that.
+    """
     return connection.execute(
-        "select reason, count(*) from clean_rejects where object_no in (select unnest(?))"
+        "select reason, count(*),"
+        " cast(coalesce(sum(total) filter (where reason <> 'duplicate_row'), 0) as decimal(14, 2))"
+        " from clean_rejects where object_no in (select unnest(?))"
         " group by reason order by reason",
         [object_nos],
     ).fetchall()

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 import typer
 
 from brewtopia_lib import __version__, open_warehouse
-from brewtopia_lib.errors import BrewtopiaError, SourceError, UsageError
+from brewtopia_lib.errors import BrewtopiaError, SourceError, UsageError, explained
 
 if TYPE_CHECKING:
     from brewtopia_lib.ingest import CleanSummary, IngestSummary, LoadSummary
@@ -460,6 +460,27 @@ def _minute(moment: datetime | None) -> str | None:
     return f"{moment:%Y-%m-%d %H:%M} UTC" if moment else None
 
 
+@app.command("worker")
+def worker_command(
+    once: Annotated[
+        bool, typer.Option("--once", help="End when no message waits any more.")
+    ] = False,
+) -> None:
+    """Take S3's notices of uploads from SQS, and ingest each file."""
+    from brewtopia_lib.settings import load_settings
+    from brewtopia_lib.worker import Worker
+
+    if isinstance(sys.stdout, TextIOWrapper):  # a log is read while it is written
+        sys.stdout.reconfigure(line_buffering=True)
+    worker = Worker(load_settings())
+    worker.run(once=once)
+    if once and worker.failed:
+        raise BrewtopiaError(
+            f"{worker.failed} messages failed, as the log above says: they come again until the "
+            "queue gives them up"
+        )
+
+
 @app.command()
 def doctor() -> None:
     """Check every configured part, and say how to mend what is broken."""
@@ -561,23 +582,9 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     except Exception as error:  # noqa: BLE001 - here every failure becomes one line
         if "--debug" in given:
             traceback.print_exc()
-        _say(_explained(error))
+        _say(explained(error))
         sys.exit(error.exit_code if isinstance(error, BrewtopiaError) else 1)
     raise AssertionError("a command line always exits")
-
-
-def _explained(error: Exception) -> str:
-    """What went wrong, in one line without any data of the till files."""
-    if isinstance(error, BrewtopiaError):
-        return str(error)
-    if isinstance(error, OSError) and error.strerror:
-        return f"{error.strerror}: {error.filename}" if error.filename else error.strerror
-    if isinstance(error, ImportError):
-        return f"the package {error.name} is missing or broken: run make setup"
-    return (
-        f"an unexpected {type(error).__name__} stopped it: run it again with --debug "
-        "for the traceback, and report that"
-    )
 
 
 if __name__ == "__main__":

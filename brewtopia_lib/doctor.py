@@ -64,6 +64,8 @@ def examine() -> Iterator[Finding]:
         "warehouse": _warehouse,
         "reports": _reports,
     }
+    if settings.queue is not None:
+        checks["queue"] = _queue
     for part, check in checks.items():
         yield _checked(part, check, settings)
     yield _browser()
@@ -196,6 +198,21 @@ def _warehouse(settings: Settings) -> str:
     orders, last_day = rows[0]
     newest = f" up to {last_day}" if last_day else ""
     return f"{orders:,} orders{newest} in {without_secrets(settings.warehouse)}{note}"
+
+
+def _queue(settings: Settings) -> str:
+    from brewtopia_lib.events import raw_place
+    from brewtopia_lib.queues import Queue
+
+    raw_place(settings)
+    queue = Queue(str(settings.queue))
+    attempts = queue.attempts()
+    if attempts is None:
+        raise BrewtopiaError(
+            f"{queue.url} has no dead-letter queue, so that what always fails comes for ever: "
+            "give it a redrive policy (docs/events.md)"
+        )
+    return f"{queue.waiting():,} messages wait in {queue.url}, each is tried {attempts} times"
 
 
 def _browser() -> Finding:

@@ -49,6 +49,14 @@ class FeedError(BrewtopiaError):
     """A feed file is wrong, or no single feed takes a raw file."""
 
 
+class EventError(BrewtopiaError):
+    """A message is none of those that S3 sends about its objects."""
+
+
+class QueueError(BrewtopiaError):
+    """SQS refuses or fails to hand out, hold or delete messages."""
+
+
 class LakeError(BrewtopiaError):
     """The lake cannot be read or written."""
 
@@ -96,3 +104,17 @@ class MailUnavailableError(MailError, RetryableError):
 
 class MailUncertainError(MailError):
     """A mail was handed over, but no answer came: it may have been sent or not."""
+
+
+def explained(error: Exception) -> str:
+    """What went wrong, in one line without any data of the till files."""
+    if isinstance(error, BrewtopiaError):
+        return str(error)
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.strerror}: {error.filename}" if error.filename else error.strerror
+    if isinstance(error, ImportError):
+        return f"the package {error.name} is missing or broken: run make setup"
+    return (
+        f"an unexpected {type(error).__name__} stopped it: run it again with --debug "
+        "for the traceback, and report that"
+    )

@@ -42,6 +42,7 @@ class CleanSummary:
     rejected: int = 0
     rejected_by_reason: dict[str, int] = field(default_factory=dict)
     revenue: Decimal = Decimal("0.00")
+    revenue_not_counted: Decimal = Decimal("0.00")
     seconds: float = 0.0
     failures: list[tuple[str, str]] = field(default_factory=list)
 
@@ -56,6 +57,7 @@ class CleanSummary:
             "rejected": self.rejected,
             "rejected_by_reason": self.rejected_by_reason,
             "revenue": str(self.revenue),
+            "revenue_not_counted": str(self.revenue_not_counted),
             "seconds": round(self.seconds, 3),
             "failed": [{"source": source, "error": error} for source, error in self.failures],
         }
@@ -337,9 +339,10 @@ def _clean_group(
     lake.commit(connection, cleaned, has_rows=feed is not None)
     numbers = [one.object_no for one in cleaned]
     if feed is not None:
-        for reason, count in rejected_by_reason(connection, numbers):
+        for reason, count, pounds in rejected_by_reason(connection, numbers):
             known = summary.rejected_by_reason.get(reason, 0)
             summary.rejected_by_reason[reason] = known + count
+            summary.revenue_not_counted += pounds
     for one_cleaned in cleaned:
         summary.objects += 1
         summary.rows += one_cleaned.rows

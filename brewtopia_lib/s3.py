@@ -49,7 +49,7 @@ _OTHER_REGION = "bucket {bucket} is in {region}", "set AWS_REGION to it"
 _DENIED = "the right {right} on bucket {bucket} is missing", "grant it (docs/s3.md has the policy)"
 _NOT_THERE = "it is not there", "check the name"
 _NOT_REACHED = "{endpoint} cannot be reached", "check the network, AWS_ENDPOINT_URL and AWS_REGION"
-_CAUSES = {
+CAUSES = {
     "NoSuchBucket": ("bucket {bucket} does not exist", "check the name"),
     "InvalidBucketName": ("{bucket} cannot be a bucket's name", "check the name"),
     "AccessDenied": _DENIED,
@@ -162,7 +162,7 @@ class Bucket:
         self.name = name
         self._client: Any = None
         with self._explaining("reached", ""):
-            self._client = _client(attempts)
+            self._client = client("s3", attempts)
 
     @property
     def endpoint(self) -> str:
@@ -251,10 +251,10 @@ class Bucket:
             yield
         except (BotoCoreError, ClientError) as error:
             answer = error.response if isinstance(error, ClientError) else {}
-            code = answer.get("Error", {}).get("Code") or type(error).__name__
+            code = code_of(error)
             headers = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {})
             region = answer.get("Error", {}).get("Region") or headers.get("x-amz-bucket-region")
-            cause, way_out = _CAUSES.get(code, (f"S3 says {code}", "see docs/s3.md"))
+            cause, way_out = CAUSES.get(code, (f"S3 says {code}", "see docs/s3.md"))
             facts = {
                 "bucket": self.name,
                 "right": _RIGHTS.get(action, ""),
@@ -276,7 +276,8 @@ def in_parallel(function: Callable[[Item], Result], items: Iterable[Item]) -> It
         pool.shutdown(cancel_futures=True)
 
 
-def _client(attempts: int) -> Any:
+def client(service: str, attempts: int = ATTEMPTS) -> Any:
+    """A boto3 client that tries again what fails in passing."""
     import boto3
     from botocore.config import Config
     from botocore.session import get_session
@@ -284,7 +285,7 @@ def _client(attempts: int) -> Any:
     session = get_session()
     session.register_component("data_loader", _loader())
     return boto3.Session(botocore_session=session).client(
-        "s3",
+        service,
         config=Config(
             retries={
                 "mode": "standard",
@@ -295,6 +296,12 @@ def _client(attempts: int) -> Any:
             max_pool_connections=THREADS,
         ),
     )
+
+
+def code_of(error: Exception) -> str:
+    """AWS's own word for why, or the name of what kept boto3 from asking."""
+    answer = getattr(error, "response", None) or {}
+    return str(answer.get("Error", {}).get("Code") or type(error).__name__)
 
 
 @cache

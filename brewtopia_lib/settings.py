@@ -54,6 +54,7 @@ class Settings(BaseSettings):
     runs: str = "data/runs.sqlite"
     mail_from: str = "brewtopia@localhost"
     reports_url: str | None = None
+    queue: str | None = None
 
     @field_validator(*FORMS, mode="before")
     @classmethod
@@ -95,6 +96,13 @@ class Settings(BaseSettings):
     def _link(cls, value: str | None) -> str | None:
         if value is not None and not re.fullmatch(r"https?://[!#-;=?-\[\]_a-z~]+", value):
             raise ValueError("must be an address such as https://reports.example.org/brewtopia")
+        return value
+
+    @field_validator("queue")
+    @classmethod
+    def _queue_url(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(r"https?://[\w.:-]+/[\w/-]+(\.fifo)?", value):
+            raise ValueError("must be the URL of an SQS queue: https://sqs.…/account/name")
         return value
 
     def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:

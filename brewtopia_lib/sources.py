@@ -172,7 +172,7 @@ def _list_s3(start: S3Path, raw: str, *, is_named: bool) -> Iterator[RawObject]:
     for stored in _objects(bucket, start) if is_named else bucket.objects(start.folder):
         is_empty = False
         path = S3Path(start.bucket, stored.key)
-        if path == start or _is_till_file(stored.key.removeprefix(start.folder)):
+        if path == start or is_till_file(stored.key.removeprefix(start.folder)):
             uri = str(path)
             source = uri.removeprefix(root) if root and uri.startswith(root) else uri
             yield RawObject(source, path, stored.etag, stored.modified, stored.size)
@@ -192,7 +192,8 @@ def _objects(bucket: Bucket, start: S3Path) -> Iterator[Stored]:
     yield from bucket.objects(start.folder)
 
 
-def _is_till_file(name: str) -> bool:
+def is_till_file(name: str) -> bool:
+    """Whether a name below a folder or prefix is one of a till file, hidden ones apart."""
     *folders, last = name.split("/")
     return last.casefold().endswith(TILL_SUFFIXES) and not any(
         part.startswith(".") for part in (*folders, last)

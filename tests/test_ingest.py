@@ -281,7 +281,7 @@ def test_summary_is_of_what_was_new(tmp_path: Path) -> None:
     assert facts == {
         "objects": 1, "objects_skipped": 1, "rows": 3, "orders": 2, "lines": 3, "rejected": 1,
         "rejected_by_reason": {"too_few_columns": 1}, "revenue": "6.50", "failed": [],
-        "loaded": True, "branch_days": 1,
+        "revenue_not_counted": "0.00", "loaded": True, "branch_days": 1,
     }  # fmt: skip
 
 
