@@ -1,7 +1,6 @@
 """Loading a lake into the stand-in for Redshift, against inserting the same rows one by one."""
 
 import contextlib
-import logging
 import os
 import sys
 import time
@@ -9,42 +8,40 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import boto3
-
 from benchmarks.data import write_till_files
 from benchmarks.measure import Figure, at_least
 from brewtopia_lib.ingest import ingest
 from brewtopia_lib.settings import Settings
-from brewtopia_lib.warehouse import open_warehouse
-from brewtopia_lib.warehouse.redshift import load, parse
+from brewtopia_lib.warehouse import load_warehouse, open_warehouse
+from brewtopia_lib.warehouse.redshift import parse
 from brewtopia_lib.warehouse.redshift.session import Session
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
-from redshift_stand_in import LakeInS3, StandIn
+from redshift_stand_in import StandIn
+from s3_server import S3Server
 
-BUCKET = "brewtopia-benchmark"
+COPIED = ("orders", "sales")
 INSERTED = 4_000
 
 
 def run(folder: Path, *, real: bool, scale: float = 1.0, rounds: int = 5) -> list[Figure]:
     write_till_files(folder / "files", branches=18, days=max(2, round(8.5 * scale)), real=real)
-    made = Settings(
-        raw=str(folder / "files"),
-        lake=str(folder / "lake"),
-        warehouse=str(folder / "warehouse.duckdb"),
-    )
-    assert not ingest(made).failures
-    with open_warehouse(made.warehouse) as warehouse:
-        tables = {table: warehouse.rows(f"select * from {table}") for table in ("orders", "sales")}
-    rows = sum(len(found) for _, found in tables.values())
     loads, inserts = [], []
-    with _stand_in() as (s3, server):
-        lake = LakeInS3(folder / "lake", s3, BUCKET, "lake")
+    with _cloud(folder) as server:
+        made = Settings(
+            raw=str(folder / "files"),
+            lake="s3://lake/brewtopia",
+            warehouse=str(folder / "warehouse.duckdb"),
+        )
+        assert not ingest(made).failures
+        with open_warehouse(made.warehouse) as warehouse:
+            tables = {table: warehouse.rows(f"select * from {table}") for table in COPIED}
+        rows = sum(len(found) for _, found in tables.values())
         for _ in range(min(rounds, 3)):  # in turns, so that a slow minute slows both
             location = server.new_location()
             started = time.perf_counter()
-            loaded = load(location, lake)
+            loaded = load_warehouse(made.model_copy(update={"warehouse": location}))
             loads.append(time.perf_counter() - started)
             assert loaded.orders == len(tables["orders"][1])
             inserts.append(_insert(location, tables, max(200, round(INSERTED * scale))) * rows)
@@ -84,26 +81,18 @@ def _insert(location: str, tables: dict[str, Any], wanted: int) -> float:
 
 
 @contextlib.contextmanager
-def _stand_in() -> Iterator[tuple[Any, StandIn]]:
-    from moto.server import ThreadedMotoServer
-
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    keys = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing"}
+def _cloud(folder: Path) -> Iterator[StandIn]:
+    """A stand-in for Redshift and an S3 with the bucket `lake`, where their drivers find them."""
+    store = S3Server()
+    store.make_buckets("lake")
+    server = StandIn(store.client(), "lake")
     before = dict(os.environ)
-    store = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    store.start()
+    os.environ.update(store.environment | server.environment)
+    os.environ["XDG_CACHE_HOME"] = str(folder / "cache")
     try:
-        os.environ.update(keys)
-        host, port = store.get_host_and_port()
-        s3 = boto3.client("s3", endpoint_url=f"http://{host}:{port}", region_name="us-east-1")
-        s3.create_bucket(Bucket=BUCKET)
-        server = StandIn(s3, BUCKET)
-        os.environ.update(server.environment)
-        try:
-            yield s3, server
-        finally:
-            server.close()
+        yield server
     finally:
-        store.stop()
         os.environ.clear()
         os.environ.update(before)
+        server.close()
+        store.close()

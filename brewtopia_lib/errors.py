@@ -45,6 +45,10 @@ class S3Error(BrewtopiaError):
         self.code = code
 
 
+class S3UnavailableError(S3Error, RetryableError):
+    """S3 cannot be reached, or is too busy, for now."""
+
+
 class FeedError(BrewtopiaError):
     """A feed file is wrong, or no single feed takes a raw file."""
 

@@ -24,7 +24,7 @@ from brewtopia_lib.settings import Settings
 KERNEL = "brewtopia"
 TOLD = ("raw", "lake", "warehouse", "feeds", "memory_limit")
 """The settings that notebooks are told; of the others they see the defaults."""
-IN_THE_CLOUD = re.compile("AWS_.*|BREWTOPIA_REDSHIFT_PASSWORD")
+IN_THE_CLOUD = re.compile("AWS_.*|BREWTOPIA_REDSHIFT_PASSWORD|SSL_CERT_(FILE|DIR)")
 """What notebooks need of the environment where their data are not on this machine."""
 
 logging.getLogger("papermill").addHandler(logging.NullHandler())  # what fails is told by us

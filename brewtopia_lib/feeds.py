@@ -29,7 +29,7 @@ from pydantic import (
 from brewtopia_lib.errors import FeedError
 from brewtopia_lib.headers import folded_header, looks_like_header, shown_header
 from brewtopia_lib.records import Record
-from brewtopia_lib.values import parse_branch
+from brewtopia_lib.values import MAX_NAME_LENGTH, parse_branch
 
 GUIDE = "docs/add-a-till.md"
 
@@ -66,6 +66,7 @@ def _is_pattern(text: str) -> str:
 
 Pattern = Annotated[str, AfterValidator(_is_pattern)]
 Names = Annotated[tuple[str, ...], BeforeValidator(_one_or_many)]
+Kept = Annotated[str, Field(max_length=MAX_NAME_LENGTH)]
 ColumnRef = Annotated[int, Field(strict=True, ge=1)] | Names
 
 
@@ -147,17 +148,17 @@ class ItemsRule(_Table):
 class Values(_Table):
     """Spellings of a value, mapped to the one that is kept."""
 
-    branch: Mapping[str, str] = {}
-    payment: Mapping[str, str] = {}
-    product: Mapping[str, str] = {}
-    size: Mapping[str, str] = {}
-    flavour: Mapping[str, str] = {}
+    branch: Mapping[str, Kept] = {}
+    payment: Mapping[str, Kept] = {}
+    product: Mapping[str, Kept] = {}
+    size: Mapping[str, Kept] = {}
+    flavour: Mapping[str, Kept] = {}
 
 
 class Feed(_Table):
     """One till layout."""
 
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=MAX_NAME_LENGTH)
     description: str = ""
     before: Names = ()
     null: Names = ("N/A", "NA", "MISSING", "None", "NULL", "nan", "-")

@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
-from brewtopia_lib.errors import S3Error, UsageError
+from brewtopia_lib.errors import S3Error, S3UnavailableError, UsageError
 from brewtopia_lib.settings import without_secrets
 
 THREADS = 8
@@ -254,14 +254,16 @@ class Bucket:
             code = code_of(error)
             headers = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {})
             region = answer.get("Error", {}).get("Region") or headers.get("x-amz-bucket-region")
-            cause, way_out = CAUSES.get(code, (f"S3 says {code}", "see docs/s3.md"))
+            found = CAUSES.get(code, (f"S3 says {code}", "see docs/s3.md"))
+            cause, way_out = found
+            kind = S3UnavailableError if found in (_BUSY, _NOT_REACHED) else S3Error
             facts = {
                 "bucket": self.name,
                 "right": _RIGHTS.get(action, ""),
                 "region": f"region {region}" if region else "another region",
                 "endpoint": without_secrets(self.endpoint),
             }
-            raise S3Error(
+            raise kind(
                 f"{S3Path(self.name, key)} cannot be {action}: {cause.format(**facts)}: {way_out}",
                 bucket=self.name, key=key, code=code,
             ) from error  # fmt: skip

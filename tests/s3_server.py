@@ -13,6 +13,7 @@ from urllib.parse import parse_qs
 from xml.sax.saxutils import escape
 
 import boto3
+from botocore.config import Config
 from moto.moto_api._internal import moto_api_backend
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from moto.s3.models import s3_backends
@@ -89,6 +90,7 @@ class S3Server:
             region_name="us-east-1",
             aws_access_key_id="AKIDEXAMPLE",
             aws_secret_access_key="secret",
+            config=Config(retries={"mode": "standard"}),
         )
 
     def make_buckets(self, *names: str) -> None:
@@ -158,17 +160,17 @@ def reset_connection(environ: Environ, start: Callable[..., Any]) -> Iterable[by
 
 
 class Flaky:
-    """Faults for a share of the requests, spread by a fixed seed: 503s, cuts, cuts half-way through
+    """Faults for a share of the requests, spread by a seed: 503s, cuts, cuts half-way through
     the answer, answers that are lost after the work was done, and slow ones."""
 
-    def __init__(self, server: S3Server, share: float, slow_seconds: float) -> None:
+    def __init__(self, server: S3Server, share: float, slow_seconds: float, seed: int = 7) -> None:
         import random
 
         self.faults: Counter[str] = Counter()
         self._server = server
         self._share = share
         self._slow_seconds = slow_seconds
-        self._chance = random.Random(7)
+        self._chance = random.Random(seed)
 
     def __call__(self, action: str, environ: Environ) -> Answer | None:
         if self._chance.random() >= self._share:

@@ -10,7 +10,8 @@ import pytest
 import sqlglot
 import yaml
 from grafana import DASHBOARDS, FOLDER, Asked, read, targets
-from redshift_stand_in import LakeInS3, StandIn, is_installed
+from redshift_stand_in import StandIn
+from redshift_stand_in.server import is_installed
 from s3_server import S3Server
 from tills import settings_in
 
@@ -18,7 +19,6 @@ from brewtopia_lib import analyses
 from brewtopia_lib.ingest import ingest
 from brewtopia_lib.sample import write_sample
 from brewtopia_lib.warehouse import Warehouse, open_warehouse
-from brewtopia_lib.warehouse.redshift import RedshiftWarehouse, load
 
 REDSHIFT = "grafana-redshift-datasource"
 SALES = FOLDER / "dashboards" / "sales.json"
@@ -40,7 +40,10 @@ def raw_and_lake(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 @pytest.fixture(scope="module", params=["duckdb", "redshift"])
 def warehouse(
-    request: pytest.FixtureRequest, raw_and_lake: Any, s3_server: S3Server
+    request: pytest.FixtureRequest,
+    raw_and_lake: Any,
+    s3_server: S3Server,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Warehouse]:
     """The chain in a warehouse of each engine, open."""
     if request.param == "duckdb":
@@ -55,9 +58,10 @@ def warehouse(
     with pytest.MonkeyPatch.context() as patch:
         for name, value in (s3_server.environment | stand_in.environment).items():
             patch.setenv(name, value)
-        location = stand_in.new_location()
-        load(location, LakeInS3(Path(raw_and_lake.lake), stand_in.s3, "lake", "dashboards"))
-        with RedshiftWarehouse(location) as redshift:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        places = {"lake": "s3://lake/dashboards", "warehouse": stand_in.new_location()}
+        ingest(raw_and_lake.model_copy(update=places))
+        with open_warehouse(places["warehouse"]) as redshift:
             yield redshift
 
 

@@ -513,6 +513,9 @@ WRONG: dict[str, tuple[str, str]] = {
     "half a day": (feed_of("x") + "[timestamp]\nformats = '%d/%m/%Y %I:%M'", "%p beside %I"),
     "no formats": (feed_of("x") + "[timestamp]\nformats = []", "[timestamp] formats"),
     "a decimal mark that is none": (feed_of("x") + "[money]\ndecimal_mark = ';'", "should be '.' or ','"),
+    "a name too long for any warehouse": (
+        feed_of("x") + f"[values.payment]\ncredit = '{'x' * 121}'",
+        "[values] payment should have at most 120 characters"),
     "values that are a list": (feed_of("x") + "[values]\npayment = ['a']", "[values] payment"),
     "before nobody": (feed_of("x", "before = 'sevn'"), "before names sevn, which is none of the feeds"),
 }  # fmt: skip

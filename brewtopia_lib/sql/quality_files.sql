@@ -18,7 +18,8 @@ final as (
         loads.lines,
         loads.rejected,
         loads.revenue,
-        coalesce(not_counted.revenue_not_counted, 0) as revenue_not_counted,
+        cast(coalesce(not_counted.revenue_not_counted, 0) as decimal(14, 2))
+            as revenue_not_counted,
         loads.cleaned_at
     from loads
     left join not_counted on not_counted.source = loads.source

@@ -6,8 +6,9 @@ final as (
         reason,
         count(*) as rows,
         count(distinct source) as files,
-        coalesce(sum(case when reason <> 'duplicate_row' then total end), 0)
-            as revenue_not_counted
+        cast(
+            coalesce(sum(case when reason <> 'duplicate_row' then total end), 0) as decimal(14, 2)
+        ) as revenue_not_counted
     from rejects
     group by reason
 )

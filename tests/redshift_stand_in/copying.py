@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import duckdb
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 _COPY = re.compile(
     r"\s*copy\s+(?P<table>[\w.\"]+)\s+from\s+'(?P<uri>(?:[^']|'')*)'\s+iam_role\s+"
@@ -136,18 +136,18 @@ class _Store:
         bucket, key = self._parts(uri)
         try:
             return int(self._s3.head_object(Bucket=bucket, Key=key)["ContentLength"])
-        except ClientError:
-            return None
+        except (BotoCoreError, ClientError) as error:
+            refused = _refused(error, uri)
+            if ",Status 404," in str(refused):
+                return None
+            raise refused from None
 
     def read(self, uri: str) -> bytes:
         bucket, key = self._parts(uri)
         try:
             return bytes(self._s3.get_object(Bucket=bucket, Key=key)["Body"].read())
-        except ClientError as error:
-            code = error.response["Error"]["Code"]
-            raise CopyRefused(
-                f"S3ServiceException:{code},Status 404,Error {code}, file {uri}", file=uri
-            ) from None
+        except (BotoCoreError, ClientError) as error:
+            raise _refused(error, uri) from None
 
     def fetch(self, uri: str, path: Path) -> Path:
         path.write_bytes(self.read(uri))
@@ -166,6 +166,16 @@ class _Store:
                 file=uri,
             )
         return bucket, key
+
+
+def _refused(error: BotoCoreError | ClientError, uri: str) -> CopyRefused:
+    code, status = "ServiceUnavailable", 503
+    if isinstance(error, ClientError):
+        code = error.response["Error"]["Code"]
+        status = error.response["ResponseMetadata"]["HTTPStatusCode"]
+    return CopyRefused(
+        f"S3ServiceException:{code},Status {status},Error {code}, file {uri}", file=uri
+    )
 
 
 def _manifest(copy: Copy, store: _Store) -> list[str]:
@@ -206,6 +216,13 @@ def _check_schemas(
         names = [uris[file] for file in files if file in str(error)]
         file = names[0] if names else ""
         raise CopyRefused(f"File '{file}' is not a Parquet file", code=15001, file=file) from None
+    for file, codec in connection.execute(
+        "select file_name, any_value(compression) from parquet_metadata($files)"
+        " where compression not in ('SNAPPY', 'GZIP', 'UNCOMPRESSED') group by file_name",
+        {"files": list(files)},
+    ).fetchall():
+        uri = uris[file]
+        raise CopyRefused(f"File '{uri}' has an unsupported compression codec {codec}", file=uri)
     found: dict[str, list[Any]] = {file: [] for file in files}
     for file, *column in rows:
         found[file].append(column)

@@ -1,12 +1,15 @@
-"""What every SQL file is asked with when two engines are compared."""
+"""What two engines are asked when they are compared."""
 
 from datetime import date, timedelta
+from typing import Any
 
 import pandas as pd
 
 from brewtopia_lib import analyses
 from brewtopia_lib.queries import load_query, run_query
 from brewtopia_lib.warehouse import Warehouse
+
+TABLES = ("sales", "orders", "hourly_sales", "rejects", "loads")
 
 
 def answer(
@@ -29,3 +32,16 @@ def answer(
         frame = run_query(warehouse, name, **wanted)
         frame = frame.astype(dict.fromkeys(frame.select_dtypes("number").columns, "float64"))
     return frame.drop(columns="loaded_at", errors="ignore")
+
+
+def content(warehouse: Warehouse, table: str) -> list[tuple[Any, ...]]:
+    """All rows of a table, but for the time of loading."""
+    names, rows = warehouse.rows(f"select * from {table}")
+    kept = [place for place, name in enumerate(names) if name != "loaded_at"]
+    return sorted((tuple(row[place] for place in kept) for row in rows), key=repr)
+
+
+def assert_same_rows(one: Warehouse, other: Warehouse) -> None:
+    """Whatever an analyst sees is the same in both."""
+    for table in TABLES:
+        assert content(other, table) == content(one, table), table

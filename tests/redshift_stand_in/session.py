@@ -54,6 +54,8 @@ def serve(stand_in: "StandIn", client: socket.socket) -> None:
             _Session(stand_in, client, stream, backend).run()
         finally:
             backend.close()
+            with contextlib.suppress(OSError):
+                client.shutdown(socket.SHUT_RDWR)  # whoever still holds it
             client.close()
 
 
@@ -61,6 +63,8 @@ def _begin(stand_in: "StandIn", client: socket.socket, stream: BinaryIO) -> Back
     code, parameters = read_startup(stream)
     assert code != SSL_REQUEST
     user, database = parameters["user"], parameters["database"]
+    if stand_in.fault_for(f"sign in as {user}") in ("drop", "drop_after"):
+        raise Closed
     client.sendall(bytes(Message(b"R", b"\0\0\0\3")))
     password = read_message(stream).body.rstrip(b"\0").decode()
     if stand_in.passwords.get(user) != password:
@@ -116,6 +120,7 @@ class _Session:
         name, sql, rest = message.body.split(b"\0", 2)
         text = sql.decode()
         self._copy = self._refused = None
+        self._stand_in.statements.append(text)
         self._fault = self._stand_in.fault_for(text)
         if self._fault == "drop":
             raise Closed

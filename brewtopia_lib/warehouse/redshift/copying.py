@@ -1,12 +1,13 @@
 """COPY of files of the lake, and what Redshift says about those it cannot take."""
 
+import contextlib
 import json
 import re
 import secrets
 from collections.abc import Collection, Sequence
 from typing import Protocol
 
-from brewtopia_lib.errors import WarehouseError
+from brewtopia_lib.errors import S3Error, WarehouseError
 from brewtopia_lib.warehouse.redshift.session import Session, StatementError
 
 _SIGNATURE = re.compile(r"(https?://[^\s?']+)\?[^\s']*")
@@ -74,7 +75,8 @@ def copy_files(session: Session, lake: LakeFiles, table: str, batches: Sequence[
     except StatementError as error:
         raise _copy_error(session, table, error) from error
     finally:
-        lake.remove(name)
+        with contextlib.suppress(S3Error):  # a manifest that stays does no harm
+            lake.remove(name)
 
 
 def _copy_error(session: Session, table: str, error: StatementError) -> CopyError:

@@ -2,10 +2,10 @@
 
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 
-from brewtopia_lib.errors import WarehouseError, WarehouseUnavailableError
+from brewtopia_lib.errors import RetryableError, WarehouseError
 from brewtopia_lib.warehouse.duckdb import Loaded
 from brewtopia_lib.warehouse.redshift.copying import LakeFiles, copy_files
 from brewtopia_lib.warehouse.redshift.location import RedshiftLocation, parse
@@ -28,23 +28,23 @@ def load(
     """Bring the warehouse up to what the lake holds, or to these batches of it.
 
     Everything happens in one transaction that holds a lock on the ledger: loads at the same time
-    wait for each other, readers wait for none. A conflict or a lost connection rolls it back, and
-    it is tried again, up to eight times.
+    wait for each other, readers wait for none. A conflict, a lost connection or a disturbed S3
+    rolls it back, and it is tried again, up to eight times. Where the answer to the commit was
+    lost, the next attempt finds out whether it was done.
 
     Raises CopyError where a file of the lake cannot be taken, LakeError where one is missing,
-    and WarehouseUnavailableError where no attempt came through; the warehouse is then as it was
-    before.
+    and the RetryableError of the last attempt where none came through. The warehouse is then as
+    it was before, unless it was the very last commit whose answer was lost.
     """
     place = parse(location)
-    uncertain = Loaded(0, 0, 0)
+    unknown: dict[datetime, Loaded] = {}
     for attempt in range(1, ATTEMPTS + 1):
         run = _Load(place, lake, batches)
         try:
-            loaded = run.once()
-            # a commit whose answer was lost may have been done
-            return loaded if loaded.objects else uncertain
-        except WarehouseUnavailableError:
-            uncertain = run.committing or uncertain
+            return run.once(unknown)
+        except RetryableError:
+            if run.committing is not None:
+                unknown[run.loaded_at] = run.committing
             if attempt == ATTEMPTS:
                 raise
         longest = min(_LONGEST_PAUSE_SECONDS, _FIRST_PAUSE_SECONDS * 2**attempt)
@@ -53,7 +53,12 @@ def load(
 
 
 class _Load:
-    """One attempt, on a connection of its own."""
+    """One attempt, on a connection of its own.
+
+    Attributes:
+        loaded_at: what it enters into `loads`, which tells its rows from those of any other.
+        committing: what it came to, once only the answer to its commit was to come.
+    """
 
     def __init__(
         self, location: RedshiftLocation, lake: LakeFiles, batches: Sequence[str] | None
@@ -61,25 +66,34 @@ class _Load:
         self._location = location
         self._lake = lake
         self._batches = batches
+        self.loaded_at = datetime.now(UTC).replace(tzinfo=None)
         self.committing: Loaded | None = None
 
-    def once(self) -> Loaded:
+    def once(self, unknown: Mapping[datetime, Loaded]) -> Loaded:
+        """Load, or give what one of the attempts came to whose commit was never answered."""
         self._session = Session(self._location)
         try:
             migrate(self._session)
-            if not any(self._changes()):
-                return Loaded(0, 0, 0)
-            with self._session.transaction():
-                # the lock before all else: the snapshot must not be older than it
-                self._session.execute("lock table load_ledger")
-                self.committing = loaded = self._replace()
-            return loaded
+            loaded = Loaded(0, 0, 0)
+            if any(self._changes()):
+                with self._session.transaction():
+                    # the lock before all else: the snapshot must not be older than it
+                    self._session.execute("lock table load_ledger")
+                    self.committing = loaded = self._replace()
+            return loaded if loaded.objects else self._committed(unknown)
         except StatementError as error:
             raise WarehouseError(
                 f"the load into {self._location} failed and changed nothing: {error}"
             ) from error
         finally:
             self._session.close()
+
+    def _committed(self, unknown: Mapping[datetime, Loaded]) -> Loaded:
+        entered = "select count(*) from loads where loaded_at = :moment"
+        for moment, loaded in unknown.items():
+            if self._session.execute(entered, {"moment": moment}).first_column[0]:
+                return loaded
+        return Loaded(0, 0, 0)
 
     def _changes(self) -> tuple[list[str], list[str]]:
         """The batches that the ledger lacks, and those that the lake no longer has."""
@@ -119,7 +133,7 @@ class _Load:
         self._copy("lines", provided)
         self._copy("items", provided)
         self._copy("rejects", self._ask("select distinct batch from arrivals where rejected > 0"))
-        session.run("redshift_load", {"loaded_at": datetime.now(UTC).replace(tzinfo=None)})
+        session.run("redshift_load", {"loaded_at": self.loaded_at})
         counts = session.execute(
             "select (select count(*) from arrivals), (select count(*) from fresh_orders),"
             " (select count(*) from touched)"
