@@ -25,6 +25,8 @@ from brewtopia_lib.settings import without_secrets
 from brewtopia_lib.stores import ABANDONED_AFTER, Progress, open_store
 
 ROW_TABLES = ("orders", "lines", "items", "rejects")
+MANIFESTS = "manifests"
+"""Where a load leaves lists of files for as long as it takes."""
 
 _OBJECT_COLUMNS = (
     "batch varchar, object_no integer, source varchar, version varchar, as_of timestamp,"
@@ -238,7 +240,7 @@ class Lake:
         committed = self._store.files("objects")
         leftovers = [
             f"{table}/{name}"
-            for table in ROW_TABLES
+            for table in (*ROW_TABLES, MANIFESTS)
             for name, came in self._store.files(table).items()
             if name not in committed and (came < abandoned or not self._store.is_shared)
         ]

@@ -168,11 +168,17 @@ class Bucket:
     def endpoint(self) -> str:
         return str(self._client.meta.endpoint_url) if self._client else "S3"
 
-    def objects(self, prefix: str = "", limit: int | None = None) -> Iterator[Stored]:
-        """The objects whose keys begin with a prefix, in the order of their keys."""
+    def objects(
+        self, prefix: str = "", limit: int | None = None, after: str = ""
+    ) -> Iterator[Stored]:
+        """The objects whose keys begin with a prefix, in the order of their keys, after one."""
         paginator = self._client.get_paginator("list_objects_v2")
         few = {"MaxItems": limit, "PageSize": limit}
-        pages = iter(paginator.paginate(Bucket=self.name, Prefix=prefix, PaginationConfig=few))
+        pages = iter(
+            paginator.paginate(
+                Bucket=self.name, Prefix=prefix, StartAfter=after, PaginationConfig=few
+            )
+        )
         while True:
             with self._explaining("listed", prefix):
                 page = next(pages, None)

@@ -12,6 +12,7 @@ from report_project import copy_reports
 from s3_server import S3Server
 
 from brewtopia_lib.settings import Settings
+from brewtopia_lib.warehouse.redshift import parse
 
 BUCKETS = ("tills", "lake", "pages")
 
@@ -23,6 +24,7 @@ class Cloud:
     Attributes:
         environment: the variables that make it so, and nothing else does.
         logs: what every command said.
+        raw, lake: the prefixes of both in their buckets.
     """
 
     folder: Path
@@ -30,18 +32,23 @@ class Cloud:
     redshift: StandIn
     environment: dict[str, str] = field(default_factory=dict)
     logs: list[str] = field(default_factory=list)
+    raw: str = ""
+    lake: str = ""
 
     def __post_init__(self) -> None:
         for name in ("temp", "cache"):
             (self.folder / name).mkdir()
         copy_reports(self.folder)
+        location = self.redshift.new_location()
+        name = parse(location).schema
+        self.raw, self.lake = f"{name}/raw", f"{name}/lake of the Café's + 100%"
         self.environment = {
             **self.s3.environment,
             **self.redshift.environment,
-            "BREWTOPIA_RAW": "s3://tills/raw",
-            "BREWTOPIA_LAKE": "s3://lake/of the Café's + 100%",
-            "BREWTOPIA_WAREHOUSE": self.redshift.new_location(),
-            "BREWTOPIA_REPORTS": "s3://pages/reports",
+            "BREWTOPIA_RAW": f"s3://tills/{self.raw}",
+            "BREWTOPIA_LAKE": f"s3://lake/{self.lake}",
+            "BREWTOPIA_WAREHOUSE": location,
+            "BREWTOPIA_REPORTS": f"s3://pages/{name}",
             "BREWTOPIA_RUNS": str(self.folder / "runs.sqlite"),
             "TMPDIR": str(self.folder / "temp"),
             "XDG_CACHE_HOME": str(self.folder / "cache"),
@@ -61,7 +68,12 @@ class Cloud:
 
     def put(self, files: Mapping[str, bytes]) -> None:
         for name, body in files.items():
-            self.s3.put("tills", f"raw/{name}", body)
+            self.s3.put("tills", f"{self.raw}/{name}", body)
+
+    def in_lake(self) -> dict[str, bytes]:
+        """Everything of the lake."""
+        found = self.s3.objects("lake")
+        return {key: body for key, body in found.items() if key.startswith(self.lake)}
 
     def run(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         """Run `brewtopia` with these arguments."""

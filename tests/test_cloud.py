@@ -123,7 +123,7 @@ def test_nothing_personal_gets_through(real: Cloud, real_data: Path) -> None:
     )
     for (table,) in tables:
         texts += [f"{row}" for row in real.redshift.administrate(schema, f"select * from {table}")]
-    for name, body in real.s3.objects("lake").items():
+    for name, body in real.in_lake().items():
         file = real.folder / "of_the_lake.parquet"
         file.write_bytes(body)
         texts += [name, body.decode("latin-1")]
@@ -205,9 +205,9 @@ def test_reports_are_made_of_it(request: pytest.FixtureRequest, report: tuple[st
 def test_doctor_tries_a_load(sample: Cloud) -> None:
     """Sign-in, rights, the role of COPY and the tables are tried and nothing is left of it; what
     is missing is named."""
-    before = set(sample.s3.objects("lake"))
+    before = sample.in_lake()
     assert re.search(r"✓ warehouse: [\d,]+ orders up to 20", sample.run("doctor").stdout)
-    assert set(sample.s3.objects("lake")) == before
+    assert sample.in_lake() == before
     location = sample.settings.warehouse
     schema = parse(location).schema
     sample.redshift.add_user("reader", PASSWORD)
@@ -265,13 +265,13 @@ DELIVERIES: list[dict[str, bytes]] = [
 
 
 @pytest.mark.usefixtures("impatient")
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_disturbances_lose_and_double_nothing(clouds: Any, tmp_path: Path, seed: int) -> None:
     """With 503s, cut connections, lost answers and slow ones between it and S3, and conflicts and
     the same in the database's connection, ingesting ends as a clean run does, row for row."""
     cloud: Cloud = clouds(tmp_path)
     clean = settings_in(tmp_path)
-    s3, database = Flaky(cloud.s3, 0.15, 0.8, seed), Disturbances(0.02, seed)
+    s3, database = Flaky(cloud.s3, 0.12, 0.6, seed), Disturbances(0.03, seed)
     for delivery in DELIVERIES:
         cloud.put(delivery)
         write_files(Path(clean.raw), delivery)
@@ -285,7 +285,7 @@ def test_disturbances_lose_and_double_nothing(clouds: Any, tmp_path: Path, seed:
         finally:
             cloud.s3.fault = cloud.redshift.disturbances = None
     assert {kind.split()[0] for kind in s3.faults} == {"busy", "cut", "half", "lost", "slow"}
-    assert len(database.met) >= 3
+    assert sum(database.met.values()) >= 3
     with open_warehouse(clean.warehouse) as one, open_warehouse(cloud.settings.warehouse) as other:
         for table in ("sales", "orders", "hourly_sales", "rejects"):
             assert content(other, table) == content(one, table), table

@@ -217,6 +217,30 @@ def test_what_stands_there_now_speaks(s3: S3Server, tmp_path: Path) -> None:
         assert requests["get"] == 0
 
 
+def test_versions_and_uploads_in_parts(s3: S3Server, tmp_path: Path) -> None:
+    """What was uploaded in parts is a version like any other; where a bucket keeps versions and the
+    newest is removed, the one before speaks again."""
+    here, client, raw = (
+        settings_on_s3(tmp_path),
+        s3.client(),
+        {"Bucket": "tills", "Key": "raw/a.csv"},
+    )
+    client.put_bucket_versioning(Bucket="tills", VersioningConfiguration={"Status": "Enabled"})
+    client.put_object(Body=till([Order()]), **raw)
+    assert ingest(here).clean.orders == 1
+    upload = {"UploadId": client.create_multipart_upload(**raw)["UploadId"]}
+    body = till([Order(), Order(minute=1)])
+    part = client.upload_part(**raw, **upload, PartNumber=1, Body=body)
+    parts = {"Parts": [{"ETag": part["ETag"], "PartNumber": 1}]}
+    newer = client.complete_multipart_upload(**raw, **upload, MultipartUpload=parts)
+    assert newer["ETag"].endswith('-1"')
+    assert ingest(here).clean.orders == 2
+    assert ingest(here).clean.objects == 0
+    client.delete_object(**raw, VersionId=newer["VersionId"])
+    assert ingest(here).clean.orders == 1
+    assert rows(here, "select count(*) from orders") == [(1,)]
+
+
 def test_who_comes_late_has_not_the_last_word(
     s3: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -389,6 +413,7 @@ def test_leftovers_on_s3_go_when_nobody_can_be_at_work(s3: S3Server, tmp_path: P
     before = set(s3.objects("lake"))
     old = s3.modified("lake", min(before)) - timedelta(days=2)
     s3.put("lake", "x/orders/20240101T000000000000-00000000.parquet", b"dead", at=old)
+    s3.put("lake", "x/manifests/lines-00000000.json", b"dead", at=old)
     s3.put("lake", "x/lines/20240102T000000000000-00000000.parquet", b"alive?")
     ingest(here)
     assert set(s3.objects("lake")) == before | {"x/lines/20240102T000000000000-00000000.parquet"}
@@ -485,7 +510,8 @@ def test_a_lost_file_of_a_lake_on_s3_is_told(s3: S3Server, tmp_path: Path) -> No
 
 
 def test_what_a_manifest_needs(s3: S3Server, tmp_path: Path) -> None:
-    """The lake tells where the files of its batches are and how large, as S3 itself does."""
+    """The lake tells where the files of its batches are and how large, as S3 itself does, and asks
+    for many of them at once."""
     put_all(s3, FILES)
     clean_raw(settings_on_s3(tmp_path))
     lake = Lake(LAKE)
@@ -496,6 +522,16 @@ def test_what_a_manifest_needs(s3: S3Server, tmp_path: Path) -> None:
             (f"s3://lake/x/{table}/{one}.parquet", len(kept[f"x/{table}/{one}.parquet"]))
             for one in batches
         ]
+    s3.make_buckets("many")
+    names = [f"{number:04}" for number in range(0, 1500, 2)]
+    for name in (*names, "0001", "2000"):
+        s3.put("many", f"x/lines/{name}.parquet", name.encode())
+    with s3.counting() as requests:
+        many = Lake("s3://many/x").files("lines", names)
+    assert many == [(f"s3://many/x/lines/{name}.parquet", 4) for name in names]
+    assert requests == {"list": 1}
+    with pytest.raises(LakeError, match="the lake has lost s3://many/x/lines/0003.parquet"):
+        Lake("s3://many/x").files("lines", [*names, "0003"])
     assert lake.write("manifests/a b.json", b"{}") == "s3://lake/x/manifests/a b.json"
     assert s3.objects("lake")["x/manifests/a b.json"] == b"{}"
     lake.remove("manifests/a b.json")

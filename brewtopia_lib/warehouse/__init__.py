@@ -1,5 +1,6 @@
 """The warehouse, one interface whatever engine holds it."""
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol, Self
@@ -78,7 +79,12 @@ def load_warehouse(
     if is_redshift(settings.warehouse):
         from brewtopia_lib.warehouse.redshift import load
 
-        return load(settings.warehouse, lake, batches=batches)
+        def pause(seconds: float) -> None:
+            if progress is not None:
+                progress(0, 1, "warehouse: waiting to try again")
+            time.sleep(seconds)
+
+        return load(settings.warehouse, lake, batches=batches, pause=pause)
     return load_duckdb(_path(settings.warehouse), lake, settings.memory_limit)
 
 

@@ -8,6 +8,7 @@ from collections.abc import Collection, Sequence
 from typing import Protocol
 
 from brewtopia_lib.errors import S3Error, WarehouseError
+from brewtopia_lib.lake import MANIFESTS
 from brewtopia_lib.warehouse.redshift.session import Session, StatementError
 
 _SIGNATURE = re.compile(r"(https?://[^\s?']+)\?[^\s']*")
@@ -63,7 +64,7 @@ def copy_files(session: Session, lake: LakeFiles, table: str, batches: Sequence[
     entries = [
         {"url": uri, "mandatory": True, "meta": {"content_length": size}} for uri, size in files
     ]
-    name = f"manifests/{table}-{secrets.token_hex(8)}.json"
+    name = f"{MANIFESTS}/{table}-{secrets.token_hex(8)}.json"
     body = json.dumps({"entries": entries}, ensure_ascii=False).encode()
     manifest = lake.write(name, body)
     role = session.location.role

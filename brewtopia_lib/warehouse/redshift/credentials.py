@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import boto3
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+from botocore.exceptions import ConnectionError as NoConnectionError
 
 from brewtopia_lib.errors import SettingsError, WarehouseError, WarehouseUnavailableError
 from brewtopia_lib.warehouse.redshift.location import PASSWORD_VARIABLE, RedshiftLocation
@@ -109,7 +110,9 @@ def _ask(location: RedshiftLocation, service: str, action: str, **arguments: obj
         kind = WarehouseUnavailableError if code in _PASSING else WarehouseError
         raise kind(f"{location}: {right} failed ({code}): {way_out}") from None
     except BotoCoreError as error:
-        raise WarehouseUnavailableError(
+        is_passing = isinstance(error, HTTPClientError | NoConnectionError)
+        kind = WarehouseUnavailableError if is_passing else WarehouseError
+        raise kind(
             f"{location}: {right} could not be asked ({type(error).__name__}): check the AWS "
             "credentials, the region and the network"
         ) from None

@@ -2,6 +2,8 @@
 
 import contextlib
 import re
+import socket
+import ssl
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -90,7 +92,9 @@ class Session:
             problem = _problem(error)
             if problem and not problem["C"].startswith(_PASSING_STATES):
                 raise WarehouseError(f"{location} refuses the sign-in: {_words(problem)}") from None
-            raise WarehouseUnavailableError(
+            will_not_pass = isinstance(_of_the_system(error), ssl.SSLError | socket.gaierror)
+            kind = WarehouseError if will_not_pass else WarehouseUnavailableError
+            raise kind(
                 f"{location} cannot be reached ({_cause(error)}): check the host, the port, the "
                 "security group and the network"
             ) from None
@@ -208,7 +212,10 @@ def _words(problem: Mapping[str, str]) -> str:
 
 def _cause(error: Exception) -> str:
     """Why a connection failed, in the words of the operating system where it has some."""
-    for inner in (error, *error.args):
-        if isinstance(inner, OSError) and inner.strerror:
-            return inner.strerror
-    return type(error).__name__
+    cause = _of_the_system(error)
+    return cause.strerror if cause and cause.strerror else type(error).__name__
+
+
+def _of_the_system(error: Exception) -> OSError | None:
+    found = (one for one in (error, *error.args) if isinstance(one, OSError))
+    return next(found, None)
