@@ -474,22 +474,6 @@ def test_many_deliveries_at_once(tmp_path: Path, redshift: StandIn) -> None:
 
 
 @needs_stand_in
-def test_named_batches(tmp_path: Path, redshift: StandIn) -> None:
-    """A load of named batches looks at no others; the next load of all finds the rest."""
-    twins = Twins(tmp_path, redshift)
-    write_files(Path(twins.settings.raw), FILES)
-    first = list(twins.clean().batches())
-    lake = twins.clean({"Hull_1.csv": till([Order(branch="Hull")])})
-    (second,) = set(lake.batches()) - set(first)
-    assert load(twins.location, lake, batches=[second, second]).orders == 1
-    assert load(twins.location, lake, batches=[second]).orders == 0
-    with twins.redshift() as warehouse:
-        assert warehouse.rows("select branch, count(*) from orders group by 1")[1] == [("Hull", 1)]
-    assert load(twins.location, lake).orders == 50
-    twins.assert_equal()
-
-
-@needs_stand_in
 def test_the_longest_names_fit(tmp_path: Path, redshift: StandIn) -> None:
     """Names of 120 letters of four bytes each reach both warehouses whole; longer ones neither."""
     longest, longer = "\U00010414" * 120, "\U00010414" * 121

@@ -1,7 +1,7 @@
 """The warehouse, one interface whatever engine holds it."""
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Protocol, Self
 
@@ -64,15 +64,11 @@ def open_warehouse(location: str, memory_limit: str | None = None) -> Warehouse:
     return DuckDBWarehouse(_path(location), memory_limit)
 
 
-def load_warehouse(
-    settings: Settings,
-    progress: Progress | None = None,
-    *,
-    batches: Sequence[str] | None = None,
-) -> Loaded:
-    """Load what the lake has and the warehouse has not, or of that only some batches.
+def load_warehouse(settings: Settings, progress: Progress | None = None) -> Loaded:
+    """Load what the lake has and the warehouse has not.
 
-    Batches can be named for Redshift; a DuckDB warehouse always takes all there are.
+    Raises SettingsError where this warehouse cannot take from that lake, and LakeError, S3Error
+    or WarehouseError where it failed; those that are RetryableError too may pass.
     """
     check_loadable(settings)
     lake = Lake(settings.lake, progress)
@@ -84,7 +80,7 @@ def load_warehouse(
                 progress(0, 1, "warehouse: waiting to try again")
             time.sleep(seconds)
 
-        return load(settings.warehouse, lake, batches=batches, pause=pause)
+        return load(settings.warehouse, lake, pause=pause)
     return load_duckdb(_path(settings.warehouse), lake, settings.memory_limit)
 
 

@@ -7,7 +7,7 @@ import pandas as pd
 
 from brewtopia_lib.errors import WarehouseUnavailableError
 from brewtopia_lib.warehouse.redshift.checking import check_loading
-from brewtopia_lib.warehouse.redshift.copying import CopyError, LakeFiles
+from brewtopia_lib.warehouse.redshift.copying import CopyError
 from brewtopia_lib.warehouse.redshift.frames import to_frame
 from brewtopia_lib.warehouse.redshift.loading import load
 from brewtopia_lib.warehouse.redshift.location import RedshiftLocation, parse
@@ -16,7 +16,6 @@ from brewtopia_lib.warehouse.redshift.session import Result, Session
 
 __all__ = [
     "CopyError",
-    "LakeFiles",
     "RedshiftLocation",
     "RedshiftWarehouse",
     "check_loading",

@@ -3,13 +3,14 @@
 import contextlib
 
 from brewtopia_lib.errors import WarehouseError
-from brewtopia_lib.warehouse.redshift.copying import LakeFiles, copy_files
+from brewtopia_lib.lake import Lake
+from brewtopia_lib.warehouse.redshift.copying import copy_files
 from brewtopia_lib.warehouse.redshift.location import parse
 from brewtopia_lib.warehouse.redshift.migrations import check_version
 from brewtopia_lib.warehouse.redshift.session import Session, StatementError
 
 
-def check_loading(location: str, lake: LakeFiles) -> None:
+def check_loading(location: str, lake: Lake) -> None:
     """Try what a load needs: to sign in, to make temp tables, COPY of the lake, and the tables.
 
     COPY takes the newest batch of the lake, into a temp table; nothing is left of it.

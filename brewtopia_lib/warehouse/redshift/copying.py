@@ -4,33 +4,16 @@ import contextlib
 import json
 import re
 import secrets
-from collections.abc import Collection, Sequence
-from typing import Protocol
+from collections.abc import Sequence
 
 from brewtopia_lib.errors import S3Error, WarehouseError
-from brewtopia_lib.lake import MANIFESTS
+from brewtopia_lib.lake import MANIFESTS, Lake
 from brewtopia_lib.warehouse.redshift.session import Session, StatementError
 
 _SIGNATURE = re.compile(r"(https?://[^\s?']+)\?[^\s']*")
 _CONTEXT = re.compile(r"context:\s*(.*?)\s*(?:\n\s*query:|\Z)", re.DOTALL)
 _FILE = re.compile(r"(?:s3://|https?://)[^\s',]+")
 _COLUMN = re.compile(r"column '?(?:(?:s3|https?)://[^\s']*[./])?(\w+)'?", re.IGNORECASE)
-
-
-class LakeFiles(Protocol):
-    """What a load takes from a lake on S3, beside which it leaves its manifests for a moment."""
-
-    def batches(self) -> Sequence[str]:
-        """The names of all committed batches."""
-
-    def files(self, table: str, batches: Collection[str]) -> Sequence[tuple[str, int]]:
-        """The s3:// URI and the size in bytes of a table's file of each of these batches."""
-
-    def write(self, name: str, body: bytes) -> str:
-        """Put a small object beside the lake's tables; gives its s3:// URI."""
-
-    def remove(self, name: str) -> None:
-        """Delete what `write` put there."""
 
 
 class CopyError(WarehouseError):
@@ -51,7 +34,7 @@ class CopyError(WarehouseError):
         self.cause = cause
 
 
-def copy_files(session: Session, lake: LakeFiles, table: str, batches: Sequence[str]) -> None:
+def copy_files(session: Session, lake: Lake, table: str, batches: Sequence[str]) -> None:
     """Copy a table's files of these batches into its stage table, all of them at once.
 
     They are named in a manifest that lies beside the lake for as long as this takes.

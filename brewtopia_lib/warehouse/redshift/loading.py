@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 
 from brewtopia_lib.errors import RetryableError, WarehouseError
+from brewtopia_lib.lake import Lake
 from brewtopia_lib.warehouse.duckdb import Loaded
-from brewtopia_lib.warehouse.redshift.copying import LakeFiles, copy_files
+from brewtopia_lib.warehouse.redshift.copying import copy_files
 from brewtopia_lib.warehouse.redshift.location import RedshiftLocation, parse
 from brewtopia_lib.warehouse.redshift.migrations import migrate
 from brewtopia_lib.warehouse.redshift.session import Session, StatementError
@@ -20,12 +21,11 @@ _NAMED_AT_ONCE = 500
 
 def load(
     location: str,
-    lake: LakeFiles,
+    lake: Lake,
     *,
-    batches: Sequence[str] | None = None,
     pause: Callable[[float], object] = time.sleep,
 ) -> Loaded:
-    """Bring the warehouse up to what the lake holds, or to these batches of it.
+    """Bring the warehouse up to what the lake holds.
 
     Everything happens in one transaction that holds a lock on the ledger: loads at the same time
     wait for each other, readers wait for none. A conflict, a lost connection or a disturbed S3
@@ -39,7 +39,7 @@ def load(
     place = parse(location)
     unknown: dict[datetime, Loaded] = {}
     for attempt in range(1, ATTEMPTS + 1):
-        run = _Load(place, lake, batches)
+        run = _Load(place, lake)
         try:
             return run.once(unknown)
         except RetryableError:
@@ -60,12 +60,9 @@ class _Load:
         committing: what it came to, once only the answer to its commit was to come.
     """
 
-    def __init__(
-        self, location: RedshiftLocation, lake: LakeFiles, batches: Sequence[str] | None
-    ) -> None:
+    def __init__(self, location: RedshiftLocation, lake: Lake) -> None:
         self._location = location
         self._lake = lake
-        self._batches = batches
         self.loaded_at = datetime.now(UTC).replace(tzinfo=None)
         self.committing: Loaded | None = None
 
@@ -97,23 +94,9 @@ class _Load:
 
     def _changes(self) -> tuple[list[str], list[str]]:
         """The batches that the ledger lacks, and those that the lake no longer has."""
-        if self._batches is not None:
-            named = sorted(set(self._batches))
-            return [batch for batch in named if batch not in self._known(named)], []
         known = set(self._session.execute("select distinct batch from load_ledger").first_column)
         found = set(self._lake.batches())
         return sorted(found - known), sorted(known - found)
-
-    def _known(self, batches: Sequence[str]) -> set[str]:
-        known: set[str] = set()
-        for some in _slices(batches):
-            condition, values = _one_of(some)
-            known |= set(
-                self._session.execute(
-                    f"select distinct batch from load_ledger where {condition}", values
-                ).first_column
-            )
-        return known
 
     def _replace(self) -> Loaded:
         session = self._session
