@@ -7,16 +7,22 @@ import sys
 from pathlib import Path
 
 import pytest
+from redshift_stand_in import needs_stand_in
 
 PROJECT = Path(__file__).parents[1]
 
 
-def run(tmp_path: Path, *arguments: str) -> str:
+def benchmark(tmp_path: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     ended = subprocess.run(
         [sys.executable, "-m", "benchmarks", *arguments, "--folder", str(tmp_path)],
         cwd=PROJECT, env=os.environ, capture_output=True, text=True, timeout=300, check=False,
     )  # fmt: skip
     assert ended.returncode in (0, 1), ended.stderr
+    return ended
+
+
+def run(tmp_path: Path, *arguments: str) -> str:
+    ended = benchmark(tmp_path, *arguments)
     assert ended.stderr == ""
     assert list(tmp_path.iterdir()) == []
     return ended.stdout
@@ -32,6 +38,14 @@ def test_every_benchmark_runs(tmp_path: Path) -> None:
     with_target = [line for line in lines[1:] if re.search(r"[≤≥] [\d.]+ (×|s|MB)", line)]
     assert len(with_target) == 6
     assert all(re.search(r" (yes|NO)$", line) for line in with_target)
+
+
+@needs_stand_in
+@pytest.mark.slow
+def test_a_load_into_redshift_is_measured(tmp_path: Path) -> None:
+    """The load into the stand-in is timed against single INSERTs of the same rows."""
+    ended = benchmark(tmp_path, "redshift_load", "--scale", "0.01", "--rounds", "1")
+    assert re.search(r"rows into the stand-in for Redshift: .* ≥ 20 ×  +[\d.]+ ×", ended.stdout)
 
 
 def test_an_unknown_benchmark_is_refused(tmp_path: Path) -> None:
