@@ -45,7 +45,7 @@ sample: $(READY) ## Write sample till CSVs into data/raw, if nothing is there
 ingest: sample ## Clean the till CSVs and load them into the warehouse
 	@$(BREWTOPIA) ingest
 
-lab: $(READY) ## Open JupyterLab on the notebooks
+lab: ingest ## Open JupyterLab on the notebook to start from
 	@$(BREWTOPIA) lab
 
 notebooks: ingest ## Run every notebook once, from top to bottom

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from brewtopia_lib.cleaning import clean
     from brewtopia_lib.desk import Desk
     from brewtopia_lib.explorer import explore
+    from brewtopia_lib.proposals import new_feed
+    from brewtopia_lib.showing import show
     from brewtopia_lib.warehouse import Warehouse
 
 __version__ = "0.1.0"
@@ -44,10 +46,12 @@ __all__ = [
     "forecast",
     "headlines",
     "lake",
+    "new_feed",
     "open_warehouse",
     "opportunities",
     "page",
     "scopes",
+    "show",
     "tables",
     "trends",
     "warehouse",
@@ -101,13 +105,18 @@ def open_warehouse(location: str | None = None) -> "Warehouse":
 
 
 def load_ipython_extension(shell: Any) -> None:
-    """`%load_ext brewtopia_lib`: `%%sql`, and errors in one line."""
+    """`%load_ext brewtopia_lib`: `%%sql`, tables and figures to look at, errors in one line."""
     from brewtopia_lib.magics import load
 
     load(shell)
 
 
-_FUNCTIONS = {"clean": "cleaning", "explore": "explorer"}
+_FUNCTIONS = {
+    "clean": "cleaning",
+    "explore": "explorer",
+    "new_feed": "proposals",
+    "show": "showing",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -79,7 +79,7 @@ class Cleaned:
         for title, frame in (("sales", self.sales), ("rejects", self.rejects)):
             if len(frame):
                 rest = f", the first {_SHOWN} of {len(frame):,}" if len(frame) > _SHOWN else ""
-                rows = frame.drop(columns="order_id", errors="ignore").head(_SHOWN)
+                rows = frame.drop(columns=["order_id", "source"], errors="ignore").head(_SHOWN)
                 pieces.append(f"<p><b>{title}</b>{rest}</p>{rows.to_html(index=False, na_rep='')}")
         return "".join(pieces)
 

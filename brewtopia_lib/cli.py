@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from brewtopia_lib.reports import ReportRun
 
 FAILURES_SHOWN = 20
+START = "explore/00_start_here.ipynb"
 QUALITY = ("quality_summary", "quality_files", "mismatched_totals", "look_alikes")
 
 app = typer.Typer(
@@ -494,18 +495,55 @@ def doctor() -> None:
         raise BrewtopiaError(f"{broken} of the parts above must be mended")
 
 
-@app.command()
-def lab() -> None:
-    """Open JupyterLab on the notebooks."""
+@app.command("new-feed")
+def new_feed_command(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A till file no feed takes yet.")],
+    name: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The feed's name. [default: the file's]")
+    ] = None,
+) -> None:
+    """Propose a feed for a till file of an unknown layout."""
+    from brewtopia_lib.proposals import new_feed
+
+    print(new_feed(file, name).toml, end="")
+
+
+@app.command("new-report")
+def new_report_command(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Such as slow_days.")],
+) -> None:
+    """Make a report's notebook and definition from a template."""
+    from brewtopia_lib.new_report import new_report
+
+    for path in new_report(name):
+        print(path)
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def lab(
+    options: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[OPTION]...", help="For JupyterLab, such as --no-browser."),
+    ] = None,
+) -> None:
+    """Open JupyterLab on the notebook to start from."""
     from brewtopia_lib.settings import project_folder
 
     notebooks = project_folder() / "notebooks"
-    if not notebooks.is_dir():
+    if not (notebooks / START).is_file():
         raise SourceError(
-            f"there is no folder {notebooks}: run brewtopia lab inside the checkout",
+            f"there is no notebook {notebooks / START}: run brewtopia lab inside the checkout",
             source=str(notebooks),
         )
-    os.execv(sys.executable, [sys.executable, "-m", "jupyterlab", str(notebooks)])
+    # notebooks find the command, and their kernel is this Python, wherever they were started from
+    os.environ["PATH"] = os.pathsep.join([os.path.dirname(sys.executable), os.environ["PATH"]])
+    arguments = [
+        "--KernelSpecManager.kernel_dirs=[]",
+        f"--ServerApp.root_dir={notebooks}",
+        f"--LabApp.default_url=/lab/tree/{START}",
+        *(options or ()),
+    ]
+    os.execv(sys.executable, [sys.executable, "-m", "jupyterlab", *arguments])
 
 
 def _day(text: str | None) -> date | None:

@@ -7,6 +7,7 @@ import pandas as pd
 import brewtopia_lib as bt
 from brewtopia_lib.desk import Desk
 from brewtopia_lib.errors import BrewtopiaError, ParameterError, QueryError, UsageError
+from brewtopia_lib.showing import prepare
 from brewtopia_lib.warehouse.parameters import parameter_names
 
 if TYPE_CHECKING:
@@ -95,6 +96,7 @@ def _options(line: str) -> tuple[str | None, bool]:
 
 def load(shell: "InteractiveShell") -> None:
     """What `%load_ext brewtopia_lib` does."""
+    prepare(shell)
     shell.magics_manager.register_function(SqlMagic(shell.user_ns).sql, "cell", "sql")
     shell.set_custom_exc((BrewtopiaError,), _in_one_line)  # type: ignore[no-untyped-call]
 
