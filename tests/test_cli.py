@@ -492,6 +492,12 @@ def test_lab_opens_the_notebooks(
     ended = brewtopia("lab")
     assert ended.code == 1
     assert str(project / "notebooks") in ended.err
-    (project / "notebooks").mkdir()
-    assert brewtopia("lab").code == 0
-    assert started == [[sys.executable, "-m", "jupyterlab", str(project / "notebooks")]]
+    start = project / "notebooks" / "explore" / "00_start_here.ipynb"
+    start.parent.mkdir(parents=True)
+    start.touch()
+    assert brewtopia("lab", "--no-browser").code == 0
+    [arguments] = started
+    assert arguments[1:3] == ["-m", "jupyterlab"]
+    assert f"--ServerApp.root_dir={project / 'notebooks'}" in arguments
+    assert "--LabApp.default_url=/lab/tree/explore/00_start_here.ipynb" in arguments
+    assert arguments[-1] == "--no-browser"
