@@ -135,7 +135,7 @@ class _Reader:
                 stored = now
             else:
                 stored, data = bucket.read(path.key, keep)
-        lines = count_lines([data] if data is not None else _chunks(copy))
+        lines = count_lines(_chunks(copy)) if data is None else None
         return Fetched(
             one, stored.etag, stored.modified, stored.size, lines, data, copy, stamp=None
         )

@@ -34,7 +34,7 @@ def shown_header(cells: Sequence[str]) -> str:
 
 def folded_header(cell: str) -> str:
     """A column's name as it is compared: without regard to case, spaces and underscores."""
-    return " ".join(re.split(r"[\s_]+", cell.strip().casefold()))
+    return " ".join(cell.casefold().replace("_", " ").split())
 
 
 def _is_header_word(cell: str) -> bool:

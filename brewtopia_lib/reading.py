@@ -142,13 +142,14 @@ class _Reader:
         query = (
             f"insert into raw select {first.object_no if alone else 'object_no'}, null,"
             f" hash({self.salt}, {', '.join(names)}),"
-            f" {self._swapped(_time_text(first.layout))},"
+            f" {self._swapped('sold_at', _time_text(first.layout))},"
             f" {', '.join(_role_text(role, first.layout) for role in self.roles)}"
+            f" from (select *, {_timestamp(_time_text(first.layout))} as sold_at"
             " from read_csv(?, auto_detect = false, header = false, columns = ?, delim = ?,"
             " quote = ?, escape = ?, skip = ?, ignore_errors = true, null_padding = true,"
             " nullstr = chr(1), strict_mode = true, max_line_size = ?, compression = 'none',"
             " hive_partitioning = false, parallel = ?)"
-            f" where {names[-1]} is not null and beyond is null"
+            f" where {names[-1]} is not null and beyond is null)"
         )
         values = [
             path, typed, file.delimiter, file.quote, file.quote,
@@ -204,16 +205,15 @@ class _Reader:
     ) -> None:
         names = ["object_no", "line_number", "row_hash", *self.roles]
         cells = [_timestamp("sold_at") if name == "sold_at" else f'"{name}"' for name in names]
-        cells.insert(3, self._swapped("sold_at"))
+        cells.insert(3, self._swapped(_timestamp("sold_at"), "sold_at"))
         append(self.connection, "raw", rows, names, f"select {', '.join(cells)} from appended")
         append(self.connection, "broken", broken)
 
-    def _swapped(self, text: str) -> str:
+    def _swapped(self, sold_at: str, text: str) -> str:
         """SQL for the time of a text that has one only with day and month swapped."""
         if not self.feed.timestamp.swapped_formats:
             return "cast(null as timestamp)"
-        swapped = _timestamp(text, "swapped_formats")
-        return f"case when {_timestamp(text)} is null then {swapped} end"
+        return f"case when {sold_at} is null then {_timestamp(text, 'swapped_formats')} end"
 
     def _records(self, text: RawText) -> Iterator[Record]:
         if text.records is not None:
@@ -249,7 +249,7 @@ def append(
 
 def _role_text(role: str, layout: Mapping[str, int]) -> str:
     if role == "sold_at":
-        return _timestamp(_time_text(layout))
+        return role
     return f"coalesce(c{layout[role]}, '')" if role in layout else "''"
 
 

@@ -4,6 +4,7 @@ import errno
 import hashlib
 import os
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from io import BytesIO
@@ -53,7 +54,7 @@ class Fetched:
     Attributes:
         version: SHA-256 of its bytes, or its ETag; another content is another version.
         as_of: when it held this content (UTC, naive).
-        lines: how many lines the fast reader should find, None where only the careful one may try.
+        counted: its lines, counted while they were read, if `data` is None.
         data: its bytes where they are few, else None.
         path: where its bytes are if `data` is None: the file itself, or a copy of it.
         stamp: what tells the file itself from a later one; None for a copy, which nobody changes.
@@ -63,13 +64,18 @@ class Fetched:
     version: str
     as_of: datetime
     size: int
-    lines: int | None
+    counted: int | None
     data: bytes | None
     path: Path
     stamp: tuple[int, int] | None
 
     def open(self) -> BinaryIO:
         return BytesIO(self.data) if self.data is not None else self.path.open("rb")
+
+    @property
+    def lines(self) -> int | None:
+        """How many lines the fast reader should find, None where only the careful one may try."""
+        return self.counted if self.data is None else count_lines([self.data])
 
     def head(self, size: int) -> bytes:
         """The first bytes, for a look at the header."""
@@ -136,18 +142,21 @@ def fetch(raw_object: RawObject) -> Fetched:
                 data = stream.read()
                 digest.update(data)
                 return Fetched(
-                    raw_object, digest.hexdigest(), as_of, len(data), count_lines([data]), data,
-                    path, stamp,
-                )  # fmt: skip
+                    raw_object, digest.hexdigest(), as_of, len(data), None, data, path, stamp
+                )
 
             def chunks() -> Iterator[bytes]:
+                hashed = None
                 while chunk := stream.read(_READ_BYTES):
-                    digest.update(chunk)
+                    if hashed is not None:
+                        hashed.result()  # so that no more than two are held
+                    hashed = pool.submit(digest.update, chunk)
                     yield chunk
 
-            lines = count_lines(chunks())
-            for _ in chunks():
-                pass
+            with ThreadPoolExecutor(1) as pool:  # hashing leaves other threads their turn
+                lines = count_lines(chunks())
+                for _ in chunks():
+                    pass
             return Fetched(raw_object, digest.hexdigest(), as_of, size, lines, None, path, stamp)
     except OSError as error:
         raise SourceError(

@@ -5,7 +5,7 @@ create or replace temp table basket_lines as
 select basket_no, line_no, item_no
 from basket_pieces
 join items using (text)
-where basket_no not in (select basket_no from joined_lines)
+anti join joined_lines using (basket_no)
 union all
 select basket_no, line_no, item_no
 from joined_lines;

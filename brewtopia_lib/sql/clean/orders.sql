@@ -1,6 +1,6 @@
 -- One row per raw row (parsed), then per order (repeats); for feeds with one row per order.
 -- Reads raw, object and the value tables; every distinct text has been parsed once before.
--- An order's number is the sum of the marks of all that it says, in two halves: see cleaning.py.
+-- An order's number is made of the marks of all that it says, in two halves: see cleaning.py.
 
 create or replace temp table parsed as
 with doubtful_baskets as (
@@ -10,53 +10,54 @@ with doubtful_baskets as (
     join items using (item_no)
     where contains(concat_ws(' ', size, product, flavour), trim(getvariable('separator')))
 ),
-joined as (
+baskets as (
     select
-        raw.rowid as row_no,
-        raw.object_no,
-        raw.line_number,
-        raw.row_hash,
-        raw.sold_at,
-        branches.branch,
-        payments.payment,
-        totals.total as till_total,
-        totals.is_absent,
-        basket_texts.basket_no,
-        basket_sums.lines_total,
-        branches.high + payments.high + totals.high + basket_sums.high
-        + epoch_ms(raw.sold_at) * 101161 as order_high,
-        branches.low + payments.low + totals.low + basket_sums.low
-        + epoch_ms(raw.sold_at) * 130987 as order_low,
+        basket_no, text, lines_total, high, low,
         case
             when basket_sums.basket_no is null then coalesce(basket_problems.problem, 'no_items')
         end as problem,
         doubtful_baskets.basket_no is not null as is_doubtful
-    from raw
-    left join branches on raw.object_no = branches.object_no and raw.branch = branches.text
-    left join payments on raw.payment = payments.text
-    left join totals on raw.total = totals.text
-    left join basket_texts on raw.items = basket_texts.text
-    left join basket_sums on basket_texts.basket_no = basket_sums.basket_no
-    left join basket_problems on basket_texts.basket_no = basket_problems.basket_no
-    left join doubtful_baskets on basket_texts.basket_no = doubtful_baskets.basket_no
+    from basket_texts
+    left join basket_sums using (basket_no)
+    left join basket_problems using (basket_no)
+    left join doubtful_baskets using (basket_no)
 )
 select
-    * exclude (lines_total, is_absent, problem, is_doubtful),
-    coalesce(till_total, lines_total) as total,
-    coalesce(till_total = lines_total, is_absent) as total_matches,
+    raw.rowid as row_no,
+    raw.object_no,
+    raw.line_number,
+    raw.row_hash,
+    raw.sold_at,
+    branches.branch,
+    payments.payment,
+    baskets.basket_no,
+    totals.total as till_total,
+    coalesce(totals.total, lines_total) as total,
+    coalesce(totals.total = lines_total, totals.is_absent) as total_matches,
+    xor(
+        xor(branches.high, payments.high),
+        xor(xor(totals.high, baskets.high), epoch_us(sold_at))
+    ) as order_high,
+    xor(
+        xor(branches.low, payments.low),
+        xor(xor(totals.low, baskets.low), epoch_us(sold_at))
+    ) as order_low,
     case
         when sold_at is null then 'bad_timestamp'
-        when branch is null then 'no_branch'
+        when branches.branch is null then 'no_branch'
         when problem is not null then problem
-        when is_doubtful and till_total <> lines_total then 'bad_items'
+        when is_doubtful and totals.total <> lines_total then 'bad_items'
     end as reason
-from joined;
+from raw
+join branches on raw.object_no = branches.object_no and raw.branch = branches.text
+join payments on raw.payment = payments.text
+join totals on raw.total = totals.text
+join baskets on raw.items = baskets.text;
 
 -- rows that look like another of their object: copies of a row, and equal orders told apart
 create or replace temp table repeats as
 with suspects as (
-    select object_no, order_high, order_low from parsed
-    where reason is null group by object_no, order_high, order_low having count(*) > 1
+    select order_high from parsed where reason is null group by order_high having count(*) > 1
 ),
 rejected_suspects as (
     select object_no, row_hash from parsed
@@ -69,7 +70,7 @@ copies as (
             partition by object_no, order_high, order_low, row_hash order by row_no
         ) as copy
     from parsed
-    semi join suspects using (object_no, order_high, order_low)
+    semi join suspects using (order_high)
     where reason is null
 ),
 rejected_copies as (

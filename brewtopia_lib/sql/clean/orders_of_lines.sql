@@ -16,10 +16,14 @@ select
     orders.basket_no,
     coalesce(till_total, lines_total) as total,
     coalesce(till_total = lines_total, orders.is_absent) as total_matches,
-    branch_marks.high + payment_marks.high + total_marks.high + basket_sums.high
-    + order_marks.high + epoch_ms(orders.sold_at) * 101161 as order_high,
-    branch_marks.low + payment_marks.low + total_marks.low + basket_sums.low
-    + order_marks.low + epoch_ms(orders.sold_at) * 130987 as order_low
+    xor(
+        xor(branch_marks.high, payment_marks.high),
+        xor(xor(total_marks.high, order_marks.high), xor(basket_sums.high, epoch_us(sold_at)))
+    ) as order_high,
+    xor(
+        xor(branch_marks.low, payment_marks.low),
+        xor(xor(total_marks.low, order_marks.low), xor(basket_sums.low, epoch_us(sold_at)))
+    ) as order_low
 from orders
 join basket_sums using (basket_no)
 join (select distinct branch, high, low from branches) as branch_marks

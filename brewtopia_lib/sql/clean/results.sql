@@ -1,6 +1,6 @@
 -- One row per raw row that was rejected. A branch is named only where a good row of the same
 -- object names it too: in a row gone wrong, what stands in its place may be a customer.
-create or replace temp view clean_rejects as
+create or replace temp table clean_rejects as
 with first_rows as (
     select object_no, min(rowid) as row_no from raw group by object_no
 ),

@@ -2,8 +2,8 @@
 create or replace temp view clean_orders as
 select
     parsed.object_no,
-    parsed.order_high + coalesce(repeats.ordinal - 1, 0) * 2147483647 as order_high,
-    parsed.order_low + coalesce(repeats.ordinal - 1, 0) * 998244353 as order_low,
+    parsed.order_high,
+    xor(parsed.order_low, coalesce(repeats.ordinal - 1, 0)) as order_low,
     parsed.branch, parsed.sold_at, parsed.payment, parsed.total, parsed.total_matches,
     parsed.basket_no
 from parsed

@@ -1,6 +1,6 @@
 -- One row per basket whose items are all good: what its lines come to, and its own two marks.
--- An item has other marks at each line number, so that they can be summed without sorting and
--- the order of the lines still counts; 2^59 - 55 is prime.
+-- An item has other marks at each line number, so that they need no sorting and the order of the
+-- lines still counts.
 create or replace temp table basket_problems as
 select
     basket_no,
@@ -23,8 +23,8 @@ digests as (
 )
 select
     item_no, line_no, quantity, line_total,
-    cast(digest >> 69 as bigint) as high,
-    cast(digest & 576460752303423487 as bigint) as low
+    cast(digest >> 65 as bigint) as high,
+    cast(digest & 9223372036854775807 as bigint) as low
 from digests;
 
 create or replace temp table basket_sums as
@@ -33,8 +33,8 @@ select
     cast(count(*) as integer) as line_count,
     cast(sum(quantity) as integer) as units,
     cast(sum(line_total) as decimal(12, 2)) as lines_total,
-    cast(sum(high) % 576460752303423433 as bigint) as high,
-    cast(sum(low) % 576460752303423433 as bigint) as low
+    bit_xor(high) as high,
+    bit_xor(low) as low
 from basket_lines
 join line_marks using (item_no, line_no)
 group by basket_no;
