@@ -37,7 +37,7 @@ def test_a_benchmark_prints_its_figures(tmp_path: Path, name: str) -> None:
     figures = [(line[target:measured].strip(), line[measured:met].strip(), line) for line in lines]
     assert any(goal for goal, _, _ in figures)
     for goal, found, line in figures:
-        assert re.match(r"-?\d", found) and "rror" not in found, line
+        assert re.match(r"-?\d", found), line
         assert line[met:].strip() in (("yes", "NO") if goal else ("",)), line
     assert ended.returncode == any(line.endswith("NO") for line in lines)
     assert list(tmp_path.iterdir()) == []
