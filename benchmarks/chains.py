@@ -43,6 +43,7 @@ class Setting:
     holidays: bool = False
     closed_week: bool = False
     new_branch: bool = False
+    growth: float = 0.0  # standard deviation of the branches' own growth, a week
     price_rise: bool = False
     shift: float = 0.0
     shift_days_ago: int = 0
@@ -104,6 +105,8 @@ def simulate(setting: Setting, rng: Generator) -> Chain:
         taste = rng.lognormal(0, 0.25, (1, products, days))
         mean *= np.where(off, quiet * taste, 1.0)
         mean *= np.where(off & (rng.random((branches, 1, days)) < 0.2), 0.0, 1.0)
+    if setting.growth:
+        mean *= np.exp(rng.normal(0, setting.growth, (branches, 1, 1)) * day / 7)
     if setting.shift:
         mean[0, :, days - setting.shift_days_ago :] *= 1 + setting.shift
     if setting.closed_week:

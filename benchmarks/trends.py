@@ -14,11 +14,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from benchmarks.chains import Chain, Setting, simulate
+from benchmarks.chains import Chain, Floats, Setting, simulate
 from benchmarks.measure import CORES, Figure
 from benchmarks.rivals import oracle, plain
 from brewtopia_lib.breaks import missing_days, silent_products
 from brewtopia_lib.findings import find
+from brewtopia_lib.forecast import Sales, foretell
 from brewtopia_lib.history import History
 from brewtopia_lib.opportunities import Opportunities
 from brewtopia_lib.product_findings import product_findings
@@ -37,6 +38,13 @@ NOTHING = {
     "autocorrelated noise (0.6)": Setting(autocorrelation=0.6),
     "nothing planted, 12 weeks": Setting(weeks=12),
     "autocorrelated noise, 12 weeks": Setting(weeks=12, autocorrelation=0.6),
+}
+AHEAD = 14
+SEASONS = {
+    "trend and season": Setting(growth=0.01),
+    "trend, season and autocorrelated noise": Setting(growth=0.01, autocorrelation=0.6),
+    "trend, season and heavy-tailed shocks": Setting(growth=0.01, heavy_tails=True),
+    "trend and season, 12 weeks": Setting(growth=0.01, weeks=12),
 }
 _PAIRS = ["branch", "product_a", "product_b", "orders_together", "orders_a", "orders_b", "orders"]
 _SELLS_ENOUGH = 5.0
@@ -57,6 +65,7 @@ def run(folder: Path, *, real: bool, scale: float = 1.0, rounds: int = 5) -> lis
             *_missed(judge),
             *_breaks(judge),
             *_shifts(judge),
+            *_forecasts(judge),
         ]
     return [*figures, _speed(rounds), *large_chain.run(folder, scale=scale)]
 
@@ -110,11 +119,16 @@ def history_of(chain: Chain) -> History:
 
 
 def _found_trends(setting: Setting, seed: int) -> list[list[float]]:
-    """Found, planted, false and told: by the findings, by the oracle, by the plain method."""
+    """Found, planted, false and told: by the findings, by the oracle, by the plain method.
+
+    Whatever else was tested and told is false: nothing else is planted.
+    """
     chain = _chain(setting, seed)
     history = history_of(chain)
     told = {
-        (one.branch, one.product) for one in find(history).findings if one.kind == "product_trend"
+        (one.branch, one.product if one.kind == "product_trend" else one.kind)
+        for one in find(history).findings
+        if one.q_value is not None
     }
     planted = {
         (history.branches[row], history.products[product])
@@ -309,6 +323,54 @@ def _shifts(judge: Judge) -> list[Figure]:
     return figures
 
 
+# --- forecasts
+
+
+def _foreseen(setting: Setting, seed: int) -> list[list[float]]:
+    """MASE, MASE of last week, and days within the intervals: of branches, and of the chain."""
+    chain = _chain(replace(setting, weeks=setting.weeks + AHEAD // 7), seed)
+    daily = {"revenue": chain.takings, "orders": chain.orders_by_hour.sum(axis=-1)}
+    past = {name: values[:, :-AHEAD] for name, values in daily.items()}
+    first_day = chain.last_day - timedelta(len(chain.takings[0]) - 1)
+    branches = tuple(f"Branch {row:02}" for row in range(setting.branches))
+    made = foretell(Sales(first_day, branches, **past), AHEAD)
+    judged = []
+    for measure, values in daily.items():
+        whole = np.concatenate([values.sum(axis=0, keepdims=True), values])
+        before, came = whole[:, :-AHEAD], whole[:, -AHEAD:]
+        scale = np.abs(before[:, 7:] - before[:, :-7]).mean(axis=1, keepdims=True)
+
+        def of(column: str, shape: tuple[int, ...] = came.shape) -> Floats:
+            return made.days[column].to_numpy(dtype=float).reshape(shape)
+
+        scaled = np.abs(came - of(measure)) / scale
+        naive = np.abs(came - np.tile(before[:, -7:], AHEAD // 7)) / scale
+        held = [
+            (came >= of(f"{measure}_low_{level}")) & (came <= of(f"{measure}_high_{level}"))
+            for level in (80, 95)
+        ]
+        for rows in (slice(1, None), slice(0, 1)):
+            judged.append([float(part[rows].mean()) for part in (scaled, naive, *held)])
+    return judged
+
+
+def _forecasts(judge: Judge) -> list[Figure]:
+    figures = []
+    for name, setting in SEASONS.items():
+        judged = np.mean(judge(_foreseen, setting), axis=0)
+        series = [f"{measure} of {whose}" for measure in ("revenue", "orders")
+                  for whose in ("branches", "the chain")]  # fmt: skip
+        for whose, (mase, naive, held, wide) in zip(series, judged, strict=True):
+            beside = f"(last week's same day {naive:.3f})"
+            figures.append(_most(f"MASE of {whose}, {name}", 0.85, mase, detail=beside))
+            met = 0.76 <= round(float(held), 3) <= 0.84
+            shown = f"{held:.3f} (95 % intervals {wide:.3f})"
+            figures.append(
+                Figure(f"80 % intervals that hold {whose}, {name}", "0.76 to 0.84", shown, met=met)
+            )
+    return figures
+
+
 # --- speed
 
 
@@ -328,6 +390,7 @@ def _least(name: str, least: float, measured: float, detail: str = "") -> Figure
     return Figure(name, f"≥ {least:g}", shown, met=bool(round(float(measured), 3) >= least))
 
 
-def _most(name: str, most: float, measured: float, unit: str = "") -> Figure:
+def _most(name: str, most: float, measured: float, unit: str = "", detail: str = "") -> Figure:
     met = bool(round(float(measured), 3) <= most)
-    return Figure(name, f"≤ {most:g}{unit}", f"{measured:.3f}{unit}", met=met)
+    shown = f"{measured:.3f}{unit} {detail}".strip()
+    return Figure(name, f"≤ {most:g}{unit}", shown, met=met)

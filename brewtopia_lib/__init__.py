@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from brewtopia_lib import (
         analyses,
-        changes,
         charts,
+        finding_cards,
         findings,
         forecast,
+        forecast_words,
         headlines,
         opportunities,
         page,
@@ -38,12 +39,13 @@ __version__ = "0.1.0"
 
 __all__ = [
     "analyses",
-    "changes",
     "charts",
     "clean",
     "explore",
+    "finding_cards",
     "findings",
     "forecast",
+    "forecast_words",
     "headlines",
     "lake",
     "new_feed",

@@ -78,16 +78,30 @@ class BranchDays:
         return find_moves(against_chain(series, self.history.weekday))
 
     @cached_property
+    def whole_moves(self) -> dict[str, Moves]:
+        """The same, products with a trend of their own included."""
+        return {measure: self._moves(self.series[measure]) for measure in MEASURES[1:]}
+
+    @cached_property
     def chances(self) -> Floats:
         """How likely each move would be by chance, measure × B.
 
-        Growing products may bring orders or fill baskets: these must move with and without them.
+        Growing products may bring orders or fill baskets: these must move with and without them,
+        and the same way.
         """
         chances = [self.moves["revenue"].chance]
         for measure in MEASURES[1:]:
-            whole = self._moves(self.series[measure]).chance
-            chances.append(np.maximum(self.moves[measure].chance, whole))
+            own, whole = self.moves[measure], self.whole_moves[measure]
+            same = np.sign(own.size) == np.sign(whole.size)
+            chances.append(np.where(same, np.maximum(own.chance, whole.chance), 1.0))
         return np.stack(chances)
+
+    def told(self, measure: str, row: int) -> Moves:
+        """What is told of a branch's measure: of moves with and without products, the smaller."""
+        own, whole = self.moves[measure], self.whole_moves.get(measure)
+        if whole is None or abs(own.size[row]) <= abs(whole.size[row]):
+            return own
+        return whole
 
     @cached_property
     def chain_moves(self) -> Moves:

@@ -35,7 +35,7 @@ class BranchFindings:
 
     def _tell_branch(self, place: tuple[int, ...]) -> Finding:
         measure, row = MEASURES[place[0]], place[1]
-        moves = self.days.moves[measure]
+        moves = self.days.told(measure, row)
         day = int(moves.shift_day[row])
         now = self.days.weekly_since(row, day) if moves.is_shift[row] else self.days.weekly[row]
         return self._tell(row, measure, moves, row, float(now))
@@ -55,7 +55,7 @@ class BranchFindings:
         effect = Effect(*(now * -np.expm1(-weeks * x) for x in (size, size - reach, size + reach)))
         name = None if branch is None else history.branches[branch]
         since = history.dates[int(moves.shift_day[row])] if stepped else None
-        rest = {} if branch is None else self._rest(branch, measure)
+        rest = {} if branch is None else self._rest(branch, measure, moves)
         against_chain = branch is not None and self.days.compared
         change = float(np.expm1(size))
         if since is not None:
@@ -70,23 +70,27 @@ class BranchFindings:
             effect=effect,
             said=said,
             since=since,
-            evidence=self._chain_chart() if branch is None else self._chart(branch, measure),
+            evidence=self._chain_chart() if branch is None else self._chart(branch, measure, moves),
         )
 
-    def _rest(self, row: int, measure: str) -> dict[str, float]:
-        """What the branch's orders and basket do: of the shift the change, else a week's."""
-        moves = self.days.moves
-        if not moves[measure].is_shift[row]:
-            return {other: float(np.expm1(moves[other].trend[row])) for other in MEASURES[1:]}
-        day, found = moves[measure].shift_day[row], {}
-        for other in MEASURES[1:]:
-            away = moves[other].level[row]
-            found[other] = float(np.expm1(np.nanmean(away[day:]) - np.nanmean(away[:day])))
+    def _rest(self, row: int, measure: str, told: Moves) -> dict[str, float]:
+        """What the branch's orders and basket do: of the shift the change, else a week's.
+
+        Of orders, or of the basket, only what the other does.
+        """
+        others = [other for other in MEASURES[1:] if other != measure]
+        moves, found = self.days.moves, {}
+        for other in others:
+            if told.is_shift[row]:
+                away, day = moves[other].level[row], told.shift_day[row]
+                found[other] = float(np.expm1(np.nanmean(away[day:]) - np.nanmean(away[:day])))
+            else:
+                found[other] = float(np.expm1(moves[other].trend[row]))
         return found
 
-    def _chart(self, row: int, measure: str) -> Evidence:
+    def _chart(self, row: int, measure: str, moves: Moves) -> Evidence:
         """Each week's mean day, and the one that the start of the window would lead to expect."""
-        moves, weeks = self.days.moves[measure], self.days.moves[measure].level.shape[1]
+        weeks = moves.level.shape[1]
         values = np.exp(self.days.series[measure][row])
         day = np.arange(weeks)
         moved = moves.trend[row] * day / 7

@@ -99,6 +99,30 @@ def revenue_by_week(weekly: pd.DataFrame, first: date, width: Width = "wide") ->
 
 
 @styled
+def forecast(daily: pd.DataFrame, ahead: pd.DataFrame, width: Width = "wide") -> Figure:
+    """Revenue of the last days as columns, and of the days to come as a line with its ranges.
+
+    `daily` has sold_on and revenue (pounds), a row a day; `ahead` sold_on, revenue and the ends of
+    the 80 % and 95 % intervals.
+    """
+    figure, axes = single(width, 280 if width == "wide" else 240)
+    past = daily.tail(28 if width == "wide" else 14)
+    days = [stamp.date() for stamp in pd.to_datetime([*past["sold_on"], *ahead["sold_on"]])]
+    axes.bar(range(len(past)), past["revenue"].astype(float).fillna(0), color=PALE, width=0.72)
+    place = np.arange(len(past), len(days))
+    for level, shade in ((95, 0.14), (80, 0.28)):
+        low, high = (ahead[f"revenue_{end}_{level}"].astype(float) for end in ("low", "high"))
+        axes.fill_between(place, low, high, color=COFFEE, alpha=shade, linewidth=0)
+    axes.plot(place, ahead["revenue"].astype(float), color=COFFEE, lw=2.6, marker="o", ms=4)
+    top = axes.get_ylim()[1]
+    axes.set_ylim(top=top * 1.12)
+    axes.text(len(past) - 0.5, top * 1.1, "forecast", color=COFFEE, va="top", fontweight="bold")
+    money_axis(axes)
+    day_axis(axes, days, 8 if width == "wide" else 4)
+    return figure
+
+
+@styled
 def weekday_hours(cells: pd.DataFrame, width: Width = "wide") -> Figure:
     """Average revenue an hour by weekday and hour of the day, as a heatmap with its numbers.
 

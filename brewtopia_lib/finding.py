@@ -91,6 +91,16 @@ class Finding:
         """What a manager reads."""
         return self.said.sentence
 
+    @property
+    def lasts(self) -> bool:
+        """Whether it goes on, and did not happen once."""
+        return self.kind not in ("missing_day", "unusual_day")
+
+    @property
+    def is_idea(self) -> bool:
+        """Whether it is about what might be, and not about what changed."""
+        return self.kind in ("missed_product", "price_gap", "pair_gap", "opening_hours")
+
     def to_json(self) -> dict[str, object]:
         """Ready for JSON: money to the penny, days as text."""
         return {

@@ -9,22 +9,24 @@ with bt.open_warehouse() as warehouse:
 
 from dataclasses import dataclass, replace
 from datetime import date
+from functools import cached_property
 
 import numpy as np
 
-from brewtopia_lib import trends
+from brewtopia_lib import analyses, trends
 from brewtopia_lib.branch_days import BranchDays
 from brewtopia_lib.branch_findings import BranchFindings
 from brewtopia_lib.breaks import missing_days, silent_products
 from brewtopia_lib.day_findings import DayFindings
 from brewtopia_lib.errors import ParameterError
 from brewtopia_lib.finding import Finding, Tests
-from brewtopia_lib.formats import full_day, plural
+from brewtopia_lib.formats import full_day, plural, some
 from brewtopia_lib.gaps import PairGaps, price_gaps
 from brewtopia_lib.history import History, read_history
 from brewtopia_lib.opportunities import Opportunities
 from brewtopia_lib.product_findings import product_findings
 from brewtopia_lib.queries import Queryable
+from brewtopia_lib.shared import is_shared, once
 from brewtopia_lib.significance import FALSE_DISCOVERY_RATE, q_values
 
 LEAST_DAYS_FOR_GAPS = 14
@@ -33,11 +35,15 @@ _EXPLAINS = 0.6
 
 @dataclass(frozen=True)
 class Found:
-    """The findings, largest first, and what could not be looked for and why."""
+    """The findings, largest first, what could not be looked for and why, and how much was.
+
+    `tests` is how many tests there were, `weeks` how many weeks were looked at.
+    """
 
     findings: list[Finding]
     notes: list[str]
     tests: int
+    weeks: int
 
 
 def findings(
@@ -48,59 +54,103 @@ def findings(
     False discoveries are at most 5 % of what is tested, over everything this call tests: with
     `branch` that branch's own tests, without it those of all branches and of the chain.
     """
-    return look(warehouse, until=until, weeks=weeks, branch=branch).findings
+    found = look(warehouse, until=until, weeks=weeks, branch=branch)
+    if branch is not None and not found.findings and not found.tests:
+        known = set(analyses.branches(warehouse)["branch"])
+        if branch not in known:
+            raise ParameterError(f"there is no branch {branch!r}: there is {some(sorted(known))}")
+    return found.findings
 
 
 def look(warehouse: Queryable, *, until: date, weeks: int = 26, branch: str | None = None) -> Found:
     """The same, with notes that say what there is too little history for.
 
-    Raises ParameterError for a branch without sales in those weeks, or a number of weeks below one.
+    Raises ParameterError for a number of weeks below one. A branch without sales in those weeks
+    has no findings, and the note says so.
     """
     if isinstance(weeks, bool) or not isinstance(weeks, int) or weeks < 1:
         raise ParameterError(f"weeks is {weeks!r}: it must be a whole number from 1")
-    return find(read_history(warehouse, until=until, weeks=weeks), branch=branch)
+
+    def looked() -> dict[str | None, Found]:
+        looking = Looking(read_history(warehouse, until=until, weeks=weeks))
+        there = (None, *looking.history.branches)
+        return {name: looking.of(name) for name in there if is_shared() or name == branch}
+
+    content = tuple(analyses.coverage(warehouse).iloc[0]) if is_shared() else ()
+    made = once(("findings", content, until, weeks), looked)
+    no_sales = f"{branch} has no sales in the {plural(weeks, 'week')} to {full_day(until)}."
+    return made.get(branch, Found([], [no_sales], 0, weeks))
 
 
 def find(history: History, *, branch: str | None = None) -> Found:
     """The findings of a history that was read before."""
-    if branch is not None and branch not in history.branches:
-        raise ParameterError(
-            f"branch {branch!r} has no sales from {history.first_day} to {history.dates[-1]}"
+    return Looking(history).of(branch)
+
+
+@dataclass(frozen=True)
+class Looking:
+    """A history, looked at once for the chain and every branch."""
+
+    history: History
+
+    def of(self, branch: str | None) -> Found:
+        """The findings of one branch, or None for all of them and the chain's."""
+        history = self.history
+        if branch is not None and branch not in history.branches:
+            raise ParameterError(
+                f"branch {branch!r} has no sales from {history.first_day} to {history.dates[-1]}"
+            )
+        row = None if branch is None else history.branches.index(branch)
+        tested, count = self._believed(row)
+        kept = [
+            one
+            for one in _in_one_guise(tested + self._seen)
+            if branch is None or one.branch == branch
+        ]
+        ranked = sorted(
+            kept,
+            key=lambda one: (
+                -abs(one.effect.pounds),
+                one.kind,
+                one.branch or "",
+                one.product or "",
+            ),
         )
-    row = None if branch is None else history.branches.index(branch)
-    tested, count = _tested(history, row)
-    seen = tested + missing_days(history) + silent_products(history) + _gaps(history)
-    kept = [one for one in _in_one_guise(seen) if branch is None or one.branch == branch]
-    ranked = sorted(
-        kept,
-        key=lambda one: (-abs(one.effect.pounds), one.kind, one.branch or "", one.product or ""),
-    )
-    return Found(ranked, notes(history), count)
+        return Found(ranked, notes(history), count, -(-len(history.dates) // 7))
 
+    @cached_property
+    def _seen(self) -> list[Finding]:
+        history = self.history
+        return missing_days(history) + silent_products(history) + _gaps(history)
 
-def _tested(history: History, row: int | None) -> tuple[list[Finding], int]:
-    products = product_findings(history)
-    days = BranchDays(history, products.fitted)
-    families: list[Tests] = [
-        *BranchFindings(days).tests,
-        *DayFindings(days).tests,
-        *products.tests,
-        *PairGaps(history).tests,
-    ]
-    if row is not None:
-        families = [family.of_branch(row) for family in families]
-    q = q_values(
-        np.concatenate([family.chances.ravel() for family in families]),
-        np.concatenate([family.weights.ravel() for family in families]),
-    )
-    found, start = [], 0
-    for family in families:
-        own = q[start : start + family.chances.size].reshape(family.chances.shape)
-        start += family.chances.size
-        for index in np.argwhere(own <= FALSE_DISCOVERY_RATE):
-            place = tuple(int(part) for part in index)
-            found.append(replace(family.tell(place), q_value=float(own[place])))
-    return found, int(np.isfinite(q).sum())
+    @cached_property
+    def _families(self) -> list[Tests]:
+        products = product_findings(self.history)
+        days = BranchDays(self.history, products.fitted)
+        return [
+            *BranchFindings(days).tests,
+            *DayFindings(days).tests,
+            *products.tests,
+            *PairGaps(self.history).tests,
+        ]
+
+    def _believed(self, row: int | None) -> tuple[list[Finding], int]:
+        """What the tests of one branch, or of all, have found, and how many tests there were."""
+        families = self._families
+        if row is not None:
+            families = [family.of_branch(row) for family in families]
+        q = q_values(
+            np.concatenate([family.chances.ravel() for family in families]),
+            np.concatenate([family.weights.ravel() for family in families]),
+        )
+        found, start = [], 0
+        for family in families:
+            own = q[start : start + family.chances.size].reshape(family.chances.shape)
+            start += family.chances.size
+            for index in np.argwhere(own <= FALSE_DISCOVERY_RATE):
+                place = tuple(int(part) for part in index)
+                found.append(replace(family.tell(place), q_value=float(own[place])))
+        return found, int(np.isfinite(q).sum())
 
 
 def _gaps(history: History) -> list[Finding]:
@@ -115,9 +165,13 @@ def _in_one_guise(seen: list[Finding]) -> list[Finding]:
 
     A branch moves in one way: of its revenue, orders and basket the first that was found tells
     it, with the others in its detail; of the parts of its day the one that moved most. Where a
-    part of the day explains the branch's move, the part is told. A silent product is not also
-    one that fades.
+    part of the day, or a product, explains the branch's move, that is told. A silent product is
+    not also one that fades.
     """
+    causes: dict[str | None, list[Finding]] = {}
+    for one in seen:
+        if one.branch and one.kind in ("product_trend", "silent_product"):
+            causes.setdefault(one.branch, []).append(one)
     silent = {(one.branch, one.product) for one in seen if one.kind == "silent_product"}
     parts: dict[str | None, Finding] = {}
     for one in seen:
@@ -130,9 +184,9 @@ def _in_one_guise(seen: list[Finding]) -> list[Finding]:
     moved: set[str | None] = set()
     for one in seen:
         if one.kind in ("branch_trend", "level_shift"):
-            part = parts.get(one.branch)
-            explained = part and part.effect.pounds / (one.effect.pounds or 1) >= _EXPLAINS
-            said = explained or one.branch in moved
+            why = [*causes.get(one.branch, []), *filter(None, [parts.get(one.branch)])]
+            share = max((part.effect.pounds / (one.effect.pounds or 1) for part in why), default=0)
+            said = share >= _EXPLAINS or one.branch in moved
             moved.add(one.branch)
         elif one.kind == "day_shift":
             said = parts[one.branch] is not one

@@ -17,11 +17,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from brewtopia_lib import analyses
 from brewtopia_lib.backtests import LEAST_DAYS, LEVELS, Tested, foresee
 from brewtopia_lib.calendar_days import days_from, holidays
 from brewtopia_lib.errors import ParameterError
 from brewtopia_lib.formats import full_day, listed, plural, some
 from brewtopia_lib.queries import Queryable, run_query
+from brewtopia_lib.shared import is_shared, once
 from brewtopia_lib.significance import Bools, Floats
 
 HISTORY_WEEKS = 39
@@ -101,17 +103,22 @@ def forecast(
 ) -> Forecast:
     """The `days` days after `until`, for the chain and every branch, or for one branch alone.
 
-    Raises ParameterError for a number of days that cannot be, or a branch without sales.
+    Raises ParameterError for a number of days that cannot be, or a branch that is not known.
     """
     if isinstance(days, bool) or not isinstance(days, int) or not 1 <= days <= LONGEST_DAYS:
         raise ParameterError(
             f"days is {days!r}: it must be a whole number from 1 to {LONGEST_DAYS}"
         )
-    sales = read_sales(warehouse, until=until)
-    if branch is not None and branch not in sales.branches:
-        raise ParameterError(f"branch {branch!r} has no sales from {sales.first_day} to {until}")
-    made = foretell(sales, days)
-    return made if branch is None else made.of(branch)
+    content = tuple(analyses.coverage(warehouse).iloc[0]) if is_shared() else ()
+    made = once(
+        ("forecast", content, until, days),
+        lambda: foretell(read_sales(warehouse, until=until), days),
+    )
+    if branch is None:
+        return made
+    if branch not in set(analyses.branches(warehouse)["branch"]):
+        raise ParameterError(f"there is no branch {branch!r}")
+    return made.of(branch)
 
 
 def read_sales(warehouse: Queryable, *, until: date) -> Sales:

@@ -29,6 +29,18 @@ def headline(made: Forecast, branch: str | None = None) -> Headline | None:
     )
 
 
+def no_forecast(made: Forecast, branch: str | None = None) -> Headline | None:
+    """That there is none; None where there is one."""
+    return Headline("There is no forecast yet", "") if made.of(branch).days.empty else None
+
+
+def aside(made: Forecast, branch: str | None = None) -> str:
+    """How good it is, and what else there is to know of it."""
+    every = branch is None or made.days.empty
+    own = [note for note in made.notes if every or str(branch) in note]
+    return " ".join(filter(None, [how_good(made, branch), *own]))
+
+
 def how_good(made: Forecast, branch: str | None = None) -> str | None:
     """How far off such forecasts were on past days; None where there is no forecast."""
     own = made.of(branch)
@@ -47,8 +59,12 @@ def how_good(made: Forecast, branch: str | None = None) -> str | None:
         )
     else:
         said += "; it repeats last week’s same day, because the model was no better here"
-    covered = _of_ten(judged["covered_80"])
-    return f"{said}. Of ten days, {covered} fell within the range meant for eight."
+    if pd.notna(judged["covered_80"]):
+        said += (
+            f". Of a hundred days {percent(judged['covered_80'], digits=0).removesuffix('%')} fell "
+            "within the range meant for 80"
+        )
+    return f"{said}."
 
 
 def lines(made: Forecast, branch: str | None = None) -> list[str]:
@@ -77,7 +93,3 @@ def _in_all(row: dict[str, Any]) -> str:
 def _judged(own: Forecast, measure: str) -> dict[str, Any]:
     backtest: pd.DataFrame = own.backtest[own.backtest["measure"] == measure]
     return records(backtest)[0]
-
-
-def _of_ten(share: Any) -> str:
-    return "an unknown number" if pd.isna(share) else f"{10 * float(share):.1f}".removesuffix(".0")

@@ -1,4 +1,6 @@
-"""The finding of each frame in one sentence, computed from its numbers; pure.
+"""What each frame says in one sentence, computed from its numbers; pure.
+
+What changed and is more than chance is for the findings to say: headlines tell how things are.
 
 Every function gives a Headline: what to say, and the numbers behind it for those who cannot see
 the chart. It is None where there is nothing to look at, and says so where nothing stands out.
@@ -35,7 +37,7 @@ PAIR_DEVIATIONS = 4
 
 @dataclass(frozen=True)
 class Headline:
-    """A finding in one sentence, and the numbers behind it."""
+    """What a frame says in one sentence, and the numbers behind it."""
 
     text: str
     numbers: str
@@ -80,20 +82,6 @@ def days(daily: pd.DataFrame, headline: pd.DataFrame, scope: Scope) -> Headline 
     )
 
 
-def unusual_day(daily: pd.DataFrame, scope: Scope) -> str | None:
-    """The day of the period furthest from the average of the same weekday in four weeks."""
-    rows = in_period(daily, scope).dropna(subset=["change_four_week_average"])
-    if rows.empty:
-        return None
-    row = max(records(rows), key=lambda row: abs(row["change_four_week_average"]))
-    change = float(row["change_four_week_average"])
-    return (
-        f"Furthest from its usual was {full_day(row['sold_on'])}: {pounds(row['revenue'])}, "
-        f"{percent(change, signed=True)} on the average of the same weekday in the four weeks "
-        "before it."
-    )
-
-
 def weeks(weekly: pd.DataFrame) -> Headline | None:
     """The last complete week against its four-week average and last year; None without one."""
     complete = records(weekly[weekly["complete"]])
@@ -115,30 +103,14 @@ def weeks(weekly: pd.DataFrame) -> Headline | None:
 
 
 def league(rows: pd.DataFrame) -> Headline | None:
-    """Which branch leads, and which gained and lost most like for like."""
+    """Which branch takes most."""
     branches = records(rows)
     if not branches:
         return None
     lead = branches[0]
-    text = f"{lead['branch']} leads with {pounds(lead['revenue'])}"
-    compared = [row for row in branches if number(row["change"]) is not None]
-    if len(compared) > 1:
-        low = min(compared, key=lambda row: float(row["change"]))
-        high = max(compared, key=lambda row: float(row["change"]))
-        extremes = []
-        if high["change"] >= LEVEL:
-            extremes.append(
-                f"{high['branch']} gained most ({percent(high['change'], signed=True)})"
-            )
-        if low["change"] <= -LEVEL:
-            extremes.append(f"{low['branch']} lost most ({percent(low['change'], signed=True)})")
-        text += "; " + (
-            " and ".join(extremes)
-            or f"no branch moved by more than {percent(LEVEL, digits=0)} like for like"
-        )
     last = branches[-1]
     return Headline(
-        text,
+        f"{lead['branch']} leads with {pounds(lead['revenue'])}",
         f"{plural(len(branches), 'branch', 'branches')}, from {pounds(lead['revenue'])} to "
         f"{pounds(last['revenue'])} ({last['branch']}).",
     )
@@ -173,19 +145,12 @@ def standing(row: pd.DataFrame, scope: Scope) -> str | None:
 
 
 def against_chain(branch: pd.DataFrame, chain: pd.DataFrame, scope: Scope) -> Headline | None:
-    """Change of one branch against that of the chain, over the same period."""
+    """Change of one branch beside that of the chain, over the same period."""
     own, whole = (number(one.iloc[0]["change_comparable"]) for one in (branch, chain))
     if own is None or whole is None:
         return None
-    apart = own - whole
-    if abs(apart) < LEVEL:
-        text = f"{scope.branch} moves with the chain"
-    else:
-        text = f"{scope.branch} does {'better' if apart > 0 else 'worse'} than the chain"
-    both = f"{percent(own, signed=True)} against {percent(whole, signed=True)}"
-    return Headline(
-        f"{text}: {both} like for like", f"{both} for the chain, both on {scope.before}."
-    )
+    both = f"{percent(own, signed=True)} like for like, the chain {percent(whole, signed=True)}"
+    return Headline(f"{scope.branch} took {both}", f"Both are changes on {scope.before}.")
 
 
 def weekday_hours(cells: pd.DataFrame) -> Headline | None:
@@ -214,22 +179,16 @@ def weekday_hours(cells: pd.DataFrame) -> Headline | None:
     )
 
 
-def day_parts(parts: pd.DataFrame, scope: Scope) -> Headline | None:
-    """The part of the day that earns most, and the one that moved most."""
+def day_parts(parts: pd.DataFrame) -> Headline | None:
+    """The part of the day that earns most."""
     rows = records(parts)
     if not rows:
         return None
     top = _best(rows, "share")
-    text = f"{top['day_part']} brings {percent(top['share'], digits=0)} of revenue"
-    compared = [row for row in rows if number(row["change"]) is not None]
-    if compared:
-        most = max(compared, key=lambda row: abs(row["change"]))
-        if abs(most["change"]) < LEVEL:
-            text += f"; every part of the day is {moved(0.0, scope.before)}"
-        else:
-            name = str(most["day_part"]).lower()
-            text += f"; {name} moved most ({percent(most['change'], signed=True)} like for like)"
-    return Headline(text, _shares(rows, "day_part", "share"))
+    return Headline(
+        f"{top['day_part']} brings {percent(top['share'], digits=0)} of revenue",
+        _shares(rows, "day_part", "share"),
+    )
 
 
 def top_products(top: pd.DataFrame) -> Headline | None:
@@ -278,13 +237,13 @@ def movers(moved_products: pd.DataFrame, scope: Scope) -> Headline | None:
 
 
 def sizes(mix: pd.DataFrame) -> Headline | None:
-    """The size sold most, and how its share moved."""
+    """The size sold most."""
     rows = records(mix)
     if not rows:
         return None
     top = _best(rows, "unit_share")
     text = f"{top['size']} is {percent(top['unit_share'], digits=0)} of what comes in sizes"
-    return Headline(text + _points(top, "unit_share"), _shares(rows, "size", "unit_share"))
+    return Headline(text, _shares(rows, "size", "unit_share"))
 
 
 def flavours(mix: pd.DataFrame) -> Headline | None:
@@ -347,7 +306,7 @@ def pairs(pairs_found: pd.DataFrame) -> Headline | None:
 
 
 def tenders(mix: pd.DataFrame) -> Headline | None:
-    """How most orders are paid for, and how that share moved."""
+    """How most orders are paid for."""
     rows = records(mix)
     if not rows:
         return None
@@ -355,22 +314,19 @@ def tenders(mix: pd.DataFrame) -> Headline | None:
     name = tender(str(top["payment"]))
     text = f"{name} pays for {percent(top['order_share'], digits=0)} of orders"
     named = [{**row, "payment": tender(str(row["payment"]))} for row in rows]
-    return Headline(text + _points(top, "order_share"), _shares(named, "payment", "order_share"))
+    return Headline(text, _shares(named, "payment", "order_share"))
 
 
 def unlike_chain(rows: pd.DataFrame, scope: Scope) -> Headline | None:
-    """The product whose share of units differs most from the chain's, from `unlike_chain`."""
-    if rows.empty or not rows["share"].any():
+    """The product it sells whose share of units differs most from the chain's."""
+    sold = records(rows[rows["share"] > 0])
+    if not sold:
         return None
-    top = records(rows)[0]
+    top = sold[0]
     share, chain = percent(top["share"]), percent(top["share_chain"])
     numbers = f"{top['product']} is {share} of units at {scope.branch}, {chain} in the chain."
     if abs(float(top["share"]) - float(top["share_chain"])) < 2 * LEVEL:
         return Headline(f"{scope.branch} sells much the same as the chain", numbers)
-    if not top["share"]:
-        return Headline(
-            f"{scope.branch} does not sell {top['product']}, {chain} of units in the chain", numbers
-        )
     way = "more" if top["share"] > top["share_chain"] else "less"
     return Headline(
         f"{top['product']} sells {way} here: {share} of units, {chain} in the chain", numbers
@@ -384,18 +340,13 @@ def incomplete(weekly: pd.DataFrame) -> str | None:
     return "Outlined weeks are not complete from Monday to Sunday."
 
 
-def missing(missing_days: pd.DataFrame, silent: pd.DataFrame | None = None) -> Headline:
-    """What is not there that usually is: days without sales, products gone silent."""
-    said = []
-    if len(missing_days):
-        lost = float(missing_days["expected_revenue"].astype(float).sum())
-        said.append(
-            f"{plural(len(missing_days), 'branch-day')} without sales, usually worth {pounds(lost)}"
-        )
-    if silent is not None and len(silent):
-        weekly = float(silent["weekly_revenue"].astype(float).sum())
-        said.append(f"{plural(len(silent), 'product')} gone silent, worth {pounds(weekly)} a week")
-    text = " and ".join(said) or "Nothing is missing that is usually there"
+def missing(missing_days: pd.DataFrame) -> Headline:
+    """How many branch-days are without sales that usually have some, and what they usually take."""
+    if missing_days.empty:
+        return Headline("No day is missing that usually has sales", "Nothing was found.")
+    lost = float(missing_days["expected_revenue"].astype(float).sum())
+    days = plural(len(missing_days), "branch-day")
+    text = f"{days} without sales, usually worth {pounds(lost)}"
     return Headline(text, text + ".")
 
 
@@ -445,16 +396,6 @@ def look_alikes(rows: pd.DataFrame) -> Headline:
 def tender(payment: str) -> str:
     """A way of paying in words."""
     return {"CARD": "Card", "CASH": "Cash", "UNKNOWN": "Unknown"}.get(payment, payment)
-
-
-def _points(row: dict[str, Any], column: str) -> str:
-    before = number(row.get(f"{column}_before"))
-    if before is None:
-        return ""
-    points = (float(row[column]) - before) * 100
-    if abs(points) < 0.5:
-        return ", as before"
-    return f", {'up' if points > 0 else 'down'} {abs(points):.1f} points"
 
 
 def _shares(rows: list[dict[str, Any]], label: str, share: str) -> str:

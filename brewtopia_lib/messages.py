@@ -22,9 +22,14 @@ from brewtopia_lib.page import DIGEST
 POLICY = SMTP.clone(cte_type="7bit")
 """Seven-bit lines, which every mail server takes."""
 MOST_CHARTS = 2
+ARROWS = {"up": "▲", "down": "▼", "idea": "◆"}
 LONGEST_NAME, LONGEST_TEXT = 80, 400
 LONGEST_SUBJECT = 120
 MOST_FAILURES = 20
+
+
+def _cid(image: bytes) -> str:
+    return f"{hashlib.sha256(image).hexdigest()[:16]}@brewtopia"
 
 
 @dataclass(frozen=True)
@@ -38,12 +43,18 @@ class Number:
 
 @dataclass(frozen=True)
 class Said:
-    """One thing that changed: which way (up or down), its worth, and a sentence."""
+    """One finding: which way it goes (up, down or idea), its worth, a sentence, a small chart."""
 
     way: str
     worth: str
     sentence: str
     detail: str = ""
+    png: bytes = field(default=b"", repr=False)
+
+    @property
+    def cid(self) -> str:
+        """What names the chart in the mail."""
+        return _cid(self.png)
 
 
 @dataclass(frozen=True)
@@ -57,7 +68,7 @@ class Chart:
 
     @property
     def cid(self) -> str:
-        return f"{hashlib.sha256(self.png).hexdigest()[:16]}@brewtopia"
+        return _cid(self.png)
 
 
 @dataclass(frozen=True)
@@ -139,7 +150,7 @@ def read_digest(notebook: Mapping[str, Any], title: str, notice: str | None = No
         loaded=_line(heads.get("loaded", "")),
         notices=tuple(map(_line, ([notice] if notice else []) + notices))[:6],
         numbers=tuple(map(_number, heads.get("numbers", [])[:8])),
-        changes=tuple(map(_said, heads.get("changes", [])[:8])),
+        changes=tuple(map(_said, heads.get("changes", [])[:6])),
         findings=tuple(map(_line, findings[:8])),
         charts=tuple(_chart(part["chart"]) for part in said if "chart" in part)[:MOST_CHARTS],
     )
@@ -170,10 +181,12 @@ def report_message(
         }
         message = _message("report", facts, envelope)
         _, html = message.iter_parts()
-        for chart in digest.charts:
-            name = f"{chart.cid.partition('@')[0]}.png"
+        drawn: list[Said | Chart] = [*digest.changes, *digest.charts]
+        images = {one.cid: one.png for one in drawn if one.png}
+        for cid, image in images.items():
+            name = f"{cid.partition('@')[0]}.png"
             html.add_related(
-                chart.png, "image", "png", cid=f"<{chart.cid}>", disposition="inline", filename=name
+                image, "image", "png", cid=f"<{cid}>", disposition="inline", filename=name
             )
         for one in attached:
             message.add_attachment(
@@ -261,7 +274,7 @@ def _plain() -> jinja2.Environment:
 def _templates(*, autoescape: bool) -> jinja2.Environment:
     loader = jinja2.PackageLoader("brewtopia_lib")
     environment = jinja2.Environment(loader=loader, autoescape=autoescape)
-    environment.filters |= {"way": _way, "money": _money}
+    environment.filters |= {"way": _way, "money": _money, "arrow": ARROWS.__getitem__}
     return environment
 
 
@@ -285,8 +298,9 @@ def _number(said: Mapping[str, Any]) -> Number:
 
 
 def _said(said: Mapping[str, Any]) -> Said:
-    way = "up" if said.get("way") == "up" else "down"
-    return Said(way, *(_line(said.get(key, "")) for key in ("worth", "sentence", "detail")))
+    way = said["way"] if said.get("way") in ("up", "idea") else "down"
+    worth, sentence, detail = (_line(said.get(key, "")) for key in ("worth", "sentence", "detail"))
+    return Said(way, worth, sentence, detail, base64.b64decode(said.get("png", "")))
 
 
 def _chart(said: Mapping[str, Any]) -> Chart:

@@ -57,6 +57,12 @@ class Moves:
     noise: Floats
 
     @property
+    def size(self) -> Floats:
+        """The change from the first to the last day by the better explanation, a logarithm."""
+        weeks = self.level.shape[1] / 7
+        return np.where(self.is_shift, self.shift, self.trend * weeks)
+
+    @property
     def chance(self) -> Floats:
         """That of the better explanation, having looked for both."""
         chance: Floats = np.minimum(1.0, 2 * np.fmin(self.trend_chance, self.shift_chance))

@@ -12,7 +12,6 @@ from typing import Any, Literal
 import pandas as pd
 from matplotlib.figure import Figure
 
-from brewtopia_lib.changes import Change
 from brewtopia_lib.chart_style import png, svg
 from brewtopia_lib.formats import (
     MONTHS,
@@ -208,43 +207,6 @@ def _like_for_like(row: dict[str, Any]) -> str:
     )
 
 
-def what_changed(changes: Sequence[Change], scope: Scope) -> Html:
-    """The changes as cards, or a sentence that says there are none."""
-    title = "<h2>What changed, and what it is worth</h2>"
-    if not changes:
-        text = (
-            "Nothing stands out: no branch, product or part of the day moved enough to matter, "
-            "and nothing usual is missing."
-            if scope.has_before
-            else "There is nothing to compare with yet, and nothing usual is missing."
-        )
-        return Html(
-            f'<section>{title}<p class="measure">{text}</p></section>', [{"nothing_changed": text}]
-        )
-    cards, said = [], []
-    for one in changes:
-        if one.once is not None:
-            worth, way = f"{pounds(one.once, signed=True)} in all", "down"
-        else:
-            worth = f"{pounds(one.pounds_a_week, signed=True)} a week"
-            way = "up" if one.pounds_a_week > 0 else "down"
-        said.append({"way": way, "worth": worth, "sentence": one.sentence, "detail": one.detail})
-        cards.append(
-            f'<div class="card change"><p class="worth {way}">{"▲" if way == "up" else "▼"} '
-            f"{safe(worth)}</p><p>{safe(one.sentence)}</p>"
-            f'<p class="small">{safe(one.detail)}</p></div>'
-        )
-    measure = (
-        "Largest first. One sale counts for its branch, its product and its hour: "
-        "do not add these up."
-    )
-    return Html(
-        f'<section>{title}<p class="measure">{measure}</p>'
-        f'<div class="changes">{"".join(cards)}</div></section>',
-        [{"changes": said}],
-    )
-
-
 def section(
     headline: Headline | None, measure: str, *inside: Html, note: str | None = None
 ) -> Html:
@@ -295,6 +257,19 @@ def chart(
     return section(headline, measure, picture, after, note=note)
 
 
+def small_chart(figure: Figure, alt: str) -> Html:
+    """A figure in the narrow width, as it is; `alt` says in words what it shows."""
+    source, size = _image(figure)
+    return Html(
+        f'<picture class="half"><img src="{source}" {size} alt="{escape(printable(alt))}"></picture>'
+    )
+
+
+def encoded(figure: Figure) -> str:
+    """The figure as an image for mails, in base64."""
+    return base64.b64encode(png(figure)).decode()
+
+
 def _image(figure: Figure) -> tuple[str, str]:
     """The figure as the address of an image, and its size as attributes."""
     encoded = base64.b64encode(svg(figure).encode()).decode()
@@ -309,8 +284,7 @@ def _size(figure: Figure) -> list[int]:
 def _chart_said(figure: Figure, headline: Headline, measure: str) -> dict[str, Any]:
     wide, high = _size(figure)
     said = {"headline": headline.text, "measure": measure, "numbers": headline.numbers}
-    image = base64.b64encode(png(figure)).decode()
-    return {"chart": {**said, "png": image, "width": wide, "height": high}}
+    return {"chart": {**said, "png": encoded(figure), "width": wide, "height": high}}
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,9 @@ import re
 import time
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -44,7 +45,9 @@ from brewtopia_lib.rendering import (
 )
 from brewtopia_lib.runs import Ledger, Run
 from brewtopia_lib.scopes import Scope, find_scope
+from brewtopia_lib.scratch import private_folder
 from brewtopia_lib.settings import Settings, project_folder
+from brewtopia_lib.shared import FOLDER
 from brewtopia_lib.warehouse import Warehouse, open_warehouse
 
 GALLERY_RUNS = 10_000
@@ -155,9 +158,10 @@ def run_report(
             ]  # fmt: skip
         if kernel != "cold":
             prepare()
-        kernels = Kernels(kernel_environment(settings), choose_start(kernel))
-        batch = _Batch(settings, kernels, chromium)
-        runs = batch.run(jobs, workers or _cores(), progress)
+        with _sharing(jobs) as shared:
+            kernels = Kernels(kernel_environment(settings) | shared, choose_start(kernel))
+            batch = _Batch(settings, kernels, chromium)
+            runs = batch.run(jobs, workers or _cores(), progress)
         for job in jobs:
             job.place.prune()
         renew_gallery(batch.ledger, folder)
@@ -165,6 +169,16 @@ def run_report(
         replace(run, address=published_at(settings.reports, folder, run.page)) if run.page else run
         for run in runs
     ]
+
+
+@contextmanager
+def _sharing(jobs: Sequence[_Job]) -> Iterator[dict[str, str]]:
+    """What tells kernels where to keep what several pages have in common: see `shared`."""
+    if len(jobs) < 2:
+        yield {}
+        return
+    with private_folder() as folder:
+        yield {FOLDER: str(folder)}
 
 
 def slugs(names: Iterable[str]) -> dict[str, str]:

@@ -5,7 +5,7 @@ from datetime import date
 from brewtopia_lib.finding import Effect, Said
 from brewtopia_lib.formats import count, full_day, hour, listed, percent, plural, pounds
 
-_LEVEL = 0.005
+_LEVEL, _LEVEL_A_WEEK = 0.005, 0.001
 
 
 def between(effect: Effect) -> str:
@@ -40,8 +40,8 @@ def product_trend(
         f"about {_worth(effect)} than {_ago(weeks)}."
     )
     detail = (
-        f"Against the rest of the menu, so that busy and quiet days count alike; {between(effect)}. "
-        f"It brings {pounds(now)} a week now."
+        f"{between(effect).capitalize()}; it brings {pounds(now)} a week now. Judged beside the "
+        "rest of the menu, so good weather or a quiet week is not mistaken for it."
     )
     return Said(sentence, detail)
 
@@ -82,12 +82,13 @@ def level_shift(
     """A level that jumped on a day and stayed."""
     subject = branch or "The chain"
     why = "the other branches lead you to expect" if against_chain else "before"
-    way = _more(change, "more", "less")
-    verb = {"revenue": "takes", "orders": "takes, with its orders,", "basket": "takes an order"}
-    sentence = (
-        f"Since {full_day(since)} {subject} {verb[measure]} {percent(abs(change), digits=0)} {way} "
-        f"than {why}: about {_worth(effect)}."
-    )
+    size, more = percent(abs(change), digits=0), _more(change, "more", "less")
+    moved = {
+        "revenue": f"{subject} takes {size} {more}",
+        "orders": f"{subject} has {size} {_more(change, 'more', 'fewer')} orders",
+        "basket": f"the average order at {subject} is {size} {_more(change, 'larger', 'smaller')}",
+    }
+    sentence = f"Since {full_day(since)} {moved[measure]} than {why}: about {_worth(effect)}."
     return Said(sentence, f"{_rest(rest, '')}{between(effect).capitalize()}.")
 
 
@@ -105,10 +106,10 @@ def day_shift(
     when = f"since {full_day(since)}" if since else f"over {plural(weeks, 'week')}"
     opening = f"{branch} is {way} {part}: {when} they bring {percent(abs(change), digits=0)}"
     sentence = (
-        f"{opening} {_more(change, 'more', 'less')} beside the rest of the day, "
+        f"{opening} {_more(change, 'more', 'less')} than the rest of the day leads to expect, "
         f"about {_worth(effect)}."
     )
-    return Said(sentence, f"Orders {_hours(hours)}; {between(effect)}.")
+    return Said(sentence, f"Orders {_hours(hours)}. {between(effect).capitalize()}.")
 
 
 def unusual_day(
@@ -158,11 +159,12 @@ def missed_product(
     """A product that comparable branches sell and this one does not."""
     sentence = (
         f"{branch} does not sell {product}: going by branches like it, it would sell about "
-        f"{pounds(gross.pounds)} of it a week, of which about {pounds(net.pounds)} new money."
+        f"{pounds(gross.pounds)} of it a week, about {pounds(net.pounds)} of that new money."
     )
     detail = (
-        f"From {count(sellers)} branches like it. New money is {between(net)}; "
-        f"estimates like this are typically {percent(error, digits=0)} off."
+        f"The rest would be taken from other products. New money is {between(net)}, going by "
+        f"{count(sellers)} branches like it; what would be sold is typically foretold "
+        f"{percent(error, digits=0)} off."
     )
     if others:
         names = [f"{name} ({pounds(worth)})" for name, worth in others[:3]]
@@ -179,12 +181,12 @@ def price_gap(
     way = _more(price - usual, "more", "less")
     sentence = (
         f"{what} costs {pounds(price, pence=True)} at {branch}, "
-        f"{pounds(abs(price - usual), pence=True)} {way} than its other prices lead to expect: "
-        f"about {pounds(abs(effect.pounds))} a week."
+        f"{pounds(abs(price - usual), pence=True)} {way} than its other prices lead to expect: at "
+        f"{pounds(usual, pence=True)} it would bring about {_worth(effect)}."
     )
     detail = (
-        f"{pounds(usual, pence=True)} would be in line. The worth assumes that custom changes "
-        f"half as much as the price; {between(effect)}."
+        f"{between(effect).capitalize()}: it depends on how many customers a price changes; taken "
+        "is half as many, in per cent, as the price moves."
     )
     return Said(sentence, detail)
 
@@ -210,7 +212,9 @@ def opening_hours(
         f"{branch} {verb} at {hour(opens)}, branches like it at {hour(other)}, and its {edge} hour "
         f"is strong: the hour in between could bring about {pounds(effect.pounds)} a week."
     )
-    return Said(sentence, f"From {count(sellers)} branches like it; {between(effect)}.")
+    return Said(
+        sentence, f"{between(effect).capitalize()}, going by {count(sellers)} branches like it."
+    )
 
 
 def _a_week(change: float) -> str:
@@ -246,7 +250,7 @@ def _rest(rest: dict[str, float], per: str) -> str:
         noun = "the average order" if name == "basket" else name
         parts.append(
             f"{noun} as before"
-            if abs(change) < _LEVEL
+            if abs(change) < (_LEVEL_A_WEEK if per else _LEVEL)
             else f"{noun} {percent(change, signed=True)}{per}"
         )
     text = listed(parts)

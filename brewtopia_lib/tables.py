@@ -118,18 +118,6 @@ def missing_days(rows: pd.DataFrame, limit: int = 12) -> Html:
     return table(rows, columns, limit) if len(rows) else Html("")
 
 
-def silent_products(rows: pd.DataFrame, limit: int = 12) -> Html:
-    """Products that used to sell nearly every day and stopped."""
-    columns = [
-        _left("product", "Product"),
-        _left("branch", "Branch"),
-        Column("last_sold_on", "Last sold", full_day, align="left", wide_only=True),
-        Column("days_silent", "Days", count),
-        Column("weekly_revenue", "£ a week", pounds),
-    ]
-    return table(rows, columns, limit) if len(rows) else Html("")
-
-
 def unlike_chain(mix: pd.DataFrame, chain: pd.DataFrame) -> pd.DataFrame:
     """Share of units and average price by product here and in the chain, most unlike first.
 

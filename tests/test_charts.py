@@ -14,6 +14,8 @@ from matplotlib.figure import Figure
 
 from brewtopia_lib import chart_style, charts
 from brewtopia_lib.chart_style import Width, legible_on, svg
+from brewtopia_lib.finding import Effect, Evidence, Finding, Kind, Said
+from brewtopia_lib.finding_charts import evidence
 
 WIDTHS = get_args(Width)
 LAST = date(2024, 6, 30)
@@ -67,6 +69,21 @@ def baskets() -> pd.DataFrame:
     return pd.DataFrame({"items": [1, 2, 7], "order_share": [0.5, 0.3, 0.2]})
 
 
+def ahead() -> pd.DataFrame:
+    ends = {f"revenue_{end}_{level}": 90.0 for end in ("low", "high") for level in (80, 95)}
+    on = pd.date_range(FIRST, periods=14).date
+    return pd.DataFrame({"sold_on": on, "revenue": 100.0, **ends})
+
+
+def finding(labels: list[str], kind: Kind, measure: str = "pounds a day") -> Finding:
+    """A finding whose evidence has those labels, the last place without a value."""
+    values = [float(5 + place % 3) for place in range(len(labels) - 1)]
+    return Finding(
+        kind, NAMES[2], Effect(-5.0), Said("It moved."),
+        Evidence(measure, tuple(labels), (*values, None), (*values, 5.0)), since=FIRST,
+    )  # fmt: skip
+
+
 CHARTS: dict[str, Callable[[Width], Figure]] = {
     "days": lambda width: charts.revenue_by_day(days(84), FIRST, width=width),
     "few days": lambda width: charts.revenue_by_day(days(16), FIRST, width=width),
@@ -80,6 +97,19 @@ CHARTS: dict[str, Callable[[Width], Figure]] = {
     "movers": lambda width: charts.movers(products(), 4, width=width),
     "baskets": lambda width: charts.basket_sizes(baskets(), width=width),
     "chain": lambda width: charts.against_chain(weeks(26), weeks(26), NAMES[2], width=width),
+    "forecast": lambda width: charts.forecast(days(84), ahead(), width=width),
+    "weeks of a finding": lambda width: evidence(
+        finding([str(FIRST + timedelta(7 * week)) for week in range(-9, 3)], "level_shift"), width
+    ),
+    "days of a finding": lambda width: evidence(
+        finding([str(FIRST + timedelta(day)) for day in range(-9, 9)], "silent_product"), width
+    ),
+    "hours of a finding": lambda width: evidence(
+        finding(["08:00", "09:00", "10:00"], "opening_hours", "orders an hour"), width
+    ),
+    "branches of a finding": lambda width: evidence(
+        finding([*NAMES, "Hull"], "pair_gap", "share of orders"), width
+    ),
 }
 every_chart = pytest.mark.parametrize("name", CHARTS)
 every_width = pytest.mark.parametrize("width", WIDTHS)
@@ -123,14 +153,14 @@ def test_text_is_large_enough(name: str, width: Width) -> None:
     assert float(box[1]) == chart_style.PIXELS[width]
 
 
-@pytest.mark.parametrize("name", ["products", "movers", "shares", "chain"])
+@pytest.mark.parametrize("name", ["products", "movers", "shares", "chain", "branches of a finding"])
 @every_width
 def test_names_from_the_data_stay_text(name: str, width: Width) -> None:
     """Dollar signs are no mathematics, mark-up is no element, control characters are gone."""
     drawing = svg(CHARTS[name](width))
     said = texts(drawing)
     assert not list(ET.fromstring(drawing).iter("{http://www.w3.org/2000/svg}script"))
-    if name == "chain":
+    if name in ("chain", "branches of a finding"):
         assert any(text.startswith("<script>") for text in said)
     else:
         assert "$x^2$ & $$" in said
@@ -214,4 +244,4 @@ def test_text_has_contrast_on_every_colour_of_the_heatmap() -> None:
 def test_like_frames_of_the_analyses(reported: Any) -> None:
     """Charts take the analyses' frames as they come: the company page has all of them."""
     page = reported.text("company_trends")
-    assert page.count("<img ") == 9
+    assert page.count("<img ") == 10 + page.count('class="card change"')

@@ -24,6 +24,7 @@ from brewtopia_lib import analyses
 from brewtopia_lib import s3 as s3_module
 from brewtopia_lib.errors import RetryableError
 from brewtopia_lib.findings import look
+from brewtopia_lib.forecast import forecast
 from brewtopia_lib.ingest import ingest
 from brewtopia_lib.queries import load_query, query_names
 from brewtopia_lib.sample import write_sample
@@ -161,11 +162,13 @@ def test_what_is_compared_says_something(sample: Cloud) -> None:
 
 
 def test_findings_are_equal(both: tuple[Warehouse, Warehouse]) -> None:
-    """What is found, its figures and its sentences are the same on both engines."""
+    """What is found and forecast, the figures and the sentences are the same on both engines."""
     until = find_scope(both[0], weeks=10).until
     one, other = (look(each, until=until, weeks=10) for each in both)
     assert [found.to_json() for found in other.findings] == [f.to_json() for f in one.findings]
     assert other.notes == one.notes
+    ahead, other_ahead = (forecast(each, until=until).to_json() for each in both)
+    assert ahead == other_ahead
 
 
 def test_something_is_found(sample: Cloud) -> None:

@@ -69,7 +69,6 @@ def test_nothing_to_look_at_has_no_headline() -> None:
     assert headlines.days(empty, headline_row(np.nan), SCOPE) is None
     assert headlines.weekday_hours(cells(1).iloc[:0]) is None
     assert headlines.league(league()) is None
-    assert headlines.unusual_day(daily(100, 200), SCOPE) is None
 
 
 def test_the_busiest_hour_is_the_one_in_the_data() -> None:
@@ -81,14 +80,17 @@ def test_the_busiest_hour_is_the_one_in_the_data() -> None:
     assert "one weekday only" in text(headlines.weekday_hours(one_day))
 
 
-def test_the_league_names_who_gained_and_who_lost() -> None:
-    """The league's headline names the leader and the extremes, or that nothing moved."""
-    said = text(headlines.league(league(Leeds=0.05, Hull=-0.08, York=0.0)))
-    assert said == "Leeds leads with £1,000; Leeds gained most (+5.0%) and Hull lost most (−8.0%)"
-    level = text(headlines.league(league(Leeds=0.004, Hull=-0.002)))
-    assert level == "Leeds leads with £1,000; no branch moved by more than 1% like for like"
-    unknown = text(headlines.league(league(Leeds=np.nan, Hull=np.nan)))
-    assert unknown == "Leeds leads with £1,000"
+def test_the_league_names_who_leads() -> None:
+    """The league's headline is who takes most; who moved is for the findings to say."""
+    assert text(headlines.league(league(Leeds=0.05, Hull=-0.08))) == "Leeds leads with £1,000"
+
+
+def test_a_part_of_the_day_is_named() -> None:
+    """The part of the day that brings most is the headline, with the shares of all behind it."""
+    parts = pd.DataFrame({"day_part": ["Morning", "Midday"], "share": [0.4, 0.6]})
+    said = headlines.day_parts(parts)
+    assert text(said) == "Midday brings 60% of revenue"
+    assert said.numbers == "Morning 40.0% and Midday 60.0%."
 
 
 def test_uneven_branches_are_pointed_out() -> None:
@@ -143,23 +145,18 @@ def test_movers_add_up() -> None:
     assert headlines.movers(moved.assign(change_pounds=0.0), SCOPE) is None
 
 
-def test_missing_things_are_summed() -> None:
+def test_missing_days_are_summed() -> None:
     """What is missing is counted and worth something; nothing missing is said so."""
     days = pd.DataFrame({"expected_revenue": [400.0, 300.0]})
-    silent = pd.DataFrame({"weekly_revenue": [54.0]})
-    assert text(headlines.missing(days, silent)) == (
-        "2 branch-days without sales, usually worth £700 and "
-        "1 product gone silent, worth £54 a week"
-    )
-    nothing = text(headlines.missing(days.iloc[:0], silent.iloc[:0]))
-    assert nothing == "Nothing is missing that is usually there"
+    assert text(headlines.missing(days)) == "2 branch-days without sales, usually worth £700"
+    assert text(headlines.missing(days.iloc[:0])) == "No day is missing that usually has sales"
 
 
 def test_a_branch_is_held_against_the_chain() -> None:
-    """A branch does better or worse than the chain by their like-for-like changes."""
+    """A branch's like-for-like change stands beside the chain's."""
     scope = replace(SCOPE, branch="Hull")
     said = text(headlines.against_chain(headline_row(-0.08), headline_row(0.01), scope))
-    assert said == "Hull does worse than the chain: −8.0% against +1.0% like for like"
+    assert said == "Hull took −8.0% like for like, the chain +1.0%"
     assert headlines.against_chain(headline_row(np.nan), headline_row(0.01), scope) is None
 
 

@@ -12,7 +12,6 @@ from test_charts import contrast
 from test_scopes import SCOPE
 
 from brewtopia_lib import charts, page, tables
-from brewtopia_lib.changes import Change
 from brewtopia_lib.headlines import Headline
 
 HEADLINE = Headline("Tea <b>leads</b>", "£5 & more")
@@ -49,11 +48,9 @@ def test_text_from_the_data_is_text(name: str) -> None:
     frame = pd.DataFrame({"name": [name], "value": [1.0]})
     columns = [page.Column("name", "Name"), page.Column("value", "Value", bar=True)]
     plain = pd.DataFrame({"name": ["Tea"], "value": [1.0]})
-    change = [Change("product", 1.0, name, name)]
     for hostile, harmless in (
         (page.table(frame, columns), page.table(plain, columns)),
         (page.section(Headline(name, name), name), page.section(Headline("Tea", ""), "Tea")),
-        (page.what_changed(change, SCOPE), page.what_changed([Change("product", 1.0, "a")], SCOPE)),
         (page.facts("Title", [(name, name)]), page.facts("Title", [("a", "b")])),
     ):
         assert Reader(hostile).tags == Reader(harmless).tags
@@ -138,11 +135,6 @@ def test_changes_have_arrow_sign_and_colour() -> None:
     assert page.change(-0.05).markup == '<span class="down">▼ −5.0%</span>'
     assert page.change(0.0001).markup == '<span class="flat">0.0%</span>'
     assert not page.change(float("nan"))
-
-
-def test_nothing_stands_out_is_said() -> None:
-    """Where no change is worth telling, the page says so instead of showing nothing."""
-    assert "Nothing stands out" in Reader(page.what_changed([], SCOPE)).text
 
 
 def test_long_tables_are_cut_and_say_so() -> None:

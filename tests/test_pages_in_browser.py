@@ -136,7 +136,7 @@ def test_nothing_scrolls_sideways(seen: Looks, look_at: tuple[str, str]) -> None
 def test_every_image_is_shown(seen: Looks, look_at: tuple[str, str]) -> None:
     """Every chart is drawn and says in words what it shows."""
     images = seen[look_at].images
-    assert len(images) >= {"company_trends": 9, "leeds": 10, "drop-table-orders": 7}.get(
+    assert len(images) >= {"company_trends": 10, "leeds": 11, "drop-table-orders": 8}.get(
         look_at[0], 0
     )
     if look_at[0] == "index":
@@ -173,7 +173,7 @@ def test_something_is_to_be_seen(seen: Looks, look_at: tuple[str, str]) -> None:
 
 def test_narrow_screens_get_narrow_charts(seen: Looks) -> None:
     """A telephone is given the narrow drawings, a wide screen the wide ones."""
-    for name, width, expected in (("wide", 820, 5), ("phone", 820, 0)):
+    for name, width, expected in (("wide", 820, 6), ("phone", 820, 0)):
         images = seen["company_trends", name].images
         boxes = [drawing_of(image) for image in images]
         assert sum(f'viewBox="0 0 {width} ' in drawing for drawing in boxes) == expected

@@ -121,7 +121,7 @@ def test_pages_say_what_they_are(reported: Reported, name: str) -> None:
 
 
 def test_the_company_page_has_every_part(reported: Reported) -> None:
-    """The company page goes from the period over the changes to where the numbers come from."""
+    """The company page goes from the period over the findings to where the numbers come from."""
     text = Page(reported.text("company_trends")).text
     parts = [
         "4 weeks to Sun 30 June 2024 · against the 4 weeks before · 4 branches",
@@ -129,12 +129,13 @@ def test_the_company_page_has_every_part(reported: Reported) -> None:
         "What changed, and what it is worth",
         "Revenue averaged",
         "The week from",
+        "The next 14 days should bring about",
         "leads with",
         "is the busiest hour",
         "of orders hold one or two items",
         "Products together earned",
         "of what comes in sizes",
-        "of orders, ",
+        " pays for ",
         "Where the numbers come from",
     ]
     places = [text.index(part) for part in parts]

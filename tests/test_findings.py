@@ -1,0 +1,240 @@
+"""What is found is what was planted, and where nothing was planted, nothing."""
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from report_project import settings_of
+
+from benchmarks.chains import Chain, Setting, simulate
+from benchmarks.trends import history_of
+from brewtopia_lib import shared
+from brewtopia_lib.errors import ParameterError
+from brewtopia_lib.finding import Finding
+from brewtopia_lib.findings import Found, find, findings, look
+from brewtopia_lib.ingest import ingest
+from brewtopia_lib.sample import write_sample
+from brewtopia_lib.warehouse import Warehouse, open_warehouse
+
+LAST_DAY = date(2024, 6, 30)
+FIELDS = {
+    "kind", "branch", "product", "direction", "change_per_week", "weekly_revenue_effect",
+    "ci_low", "ci_high", "q_value", "sentence",
+}  # fmt: skip
+TESTED = {
+    "product_trend", "branch_trend", "day_shift", "level_shift", "unusual_day", "pair_gap",
+}  # fmt: skip
+
+
+# --- a sample chain whose truth is known
+
+
+@pytest.fixture(scope="module")
+def truth(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Warehouse, list[Any]]]:
+    """A sample chain in a warehouse, and what was planted in it."""
+    folder = tmp_path_factory.mktemp("truth")
+    settings = settings_of(folder)
+    write_sample(
+        folder / "raw", branches=14, days=126, seed=4, until=LAST_DAY, truth=folder / "truth.json"
+    )
+    ingest(settings)
+    with open_warehouse(settings.warehouse) as warehouse:
+        yield warehouse, json.loads((folder / "truth.json").read_text())["planted"]
+
+
+@pytest.fixture(scope="module")
+def found(truth: tuple[Warehouse, list[Any]]) -> Found:
+    return look(truth[0], until=LAST_DAY)
+
+
+def matches(plant: dict[str, Any], one: Finding) -> bool:
+    products = {plant["product"], plant.get("other_product")} - {None}
+    same_way = one.kind in ("missing_day", "price_gap") or plant["direction"] in (
+        None, one.direction,
+    )  # fmt: skip
+    return (
+        (one.kind, one.branch) == (plant["kind"], plant["branch"])
+        and (not products or one.product in products)
+        and (same_way or one.is_idea)
+    )
+
+
+@pytest.mark.slow
+def test_what_was_planted_is_found(truth: tuple[Warehouse, list[Any]], found: Found) -> None:
+    """Every kind that was planted is found, and of all plants nine in ten at least."""
+    planted = [plant for plant in truth[1] if plant["kind"] != "price_rise"]
+    missed = [plant for plant in planted if not any(matches(plant, one) for one in found.findings)]
+    kinds = {plant["kind"] for plant in planted}
+    assert kinds == {
+        "product_trend", "day_shift", "missing_day", "level_shift", "silent_product",
+        "branch_trend", "unusual_day", "missed_product", "price_gap", "pair_gap", "opening_hours",
+    }  # fmt: skip
+    assert {plant["kind"] for plant in planted if plant not in missed} == kinds, missed
+    assert len(missed) <= 0.1 * len(planted), missed
+
+
+@pytest.mark.slow
+def test_what_is_found_was_planted(truth: tuple[Warehouse, list[Any]], found: Found) -> None:
+    """Hardly anything that was tested and told is not in the truth."""
+    told = [one for one in found.findings if one.q_value is not None]
+    wrong = [one for one in told if not any(matches(plant, one) for plant in truth[1])]
+    assert len(told) > 10
+    assert len(wrong) <= 0.15 * len(told), [one.sentence for one in wrong]
+
+
+@pytest.mark.slow
+def test_growth_is_estimated(truth: tuple[Warehouse, list[Any]], found: Found) -> None:
+    """The growth a week that is told is near the one that was planted."""
+    for plant in (one for one in truth[1] if one["kind"] in ("product_trend", "branch_trend")):
+        for one in (one for one in found.findings if matches(plant, one)):
+            assert one.change_per_week == pytest.approx(plant["change_per_week"], abs=0.012)
+
+
+@pytest.mark.slow
+def test_each_finding_is_whole(found: Found) -> None:
+    """Each has the fields of the contract, an interval around its worth, and a series to show."""
+    for one in found.findings:
+        document = one.to_json()
+        assert set(document) >= FIELDS
+        json.dumps(document, allow_nan=False)
+        assert one.sentence.endswith(".")
+        assert "nan" not in one.sentence + one.said.detail
+        assert any(value is not None for value in one.evidence.values)
+        assert (one.q_value is not None) == (one.kind in TESTED)
+        assert one.q_value is None or one.q_value <= 0.05
+        if one.effect.low is not None and one.effect.high is not None:
+            assert one.effect.low <= one.effect.pounds <= one.effect.high
+    worth = [abs(one.effect.pounds) for one in found.findings]
+    assert worth == sorted(worth, reverse=True)
+
+
+@pytest.mark.slow
+def test_nothing_is_told_twice(found: Found) -> None:
+    """A branch moves in one way, a silent product does not also fade, and a product of the whole
+    chain is told once."""
+    moved = [
+        one.branch
+        for one in found.findings
+        if one.kind in ("branch_trend", "level_shift", "day_shift")
+    ]
+    assert len(moved) == len(set(moved))
+    products = [(one.branch, one.product) for one in found.findings
+                if one.kind in ("product_trend", "silent_product")]  # fmt: skip
+    assert len(products) == len(set(products))
+    assert {one.product for one in found.findings if one.kind == "product_trend" and not one.branch}
+
+
+@pytest.mark.slow
+def test_a_branch_has_its_own_findings(truth: tuple[Warehouse, list[Any]], found: Found) -> None:
+    """Asked for a branch, the list is about that branch alone; an unknown one is an error."""
+    branch = next(one.branch for one in found.findings if one.kind == "level_shift")
+    own = findings(truth[0], until=LAST_DAY, branch=branch)
+    assert own
+    assert {one.branch for one in own} == {branch}
+    with pytest.raises(ParameterError, match="no branch 'Nowhere'"):
+        findings(truth[0], until=LAST_DAY, branch="Nowhere")
+
+
+@pytest.mark.slow
+def test_a_batch_looks_once(
+    truth: tuple[Warehouse, list[Any]], found: Found, tmp_path: Path, monkeypatch: Any
+) -> None:
+    """Of notebooks that share a folder the first looks for all; each gets what it would have found."""
+    monkeypatch.setitem(os.environ, shared.FOLDER, str(tmp_path))
+    branch = next(one.branch for one in found.findings if one.kind == "level_shift")
+    alone = find_of(truth[0], branch)
+    assert look(truth[0], until=LAST_DAY).findings == found.findings
+    monkeypatch.setattr("brewtopia_lib.findings.read_history", None)
+    assert look(truth[0], until=LAST_DAY, branch=branch) == alone
+
+
+def find_of(warehouse: Warehouse, branch: str | None) -> Found:
+    from brewtopia_lib.history import read_history
+
+    return find(read_history(warehouse, until=LAST_DAY, weeks=26), branch=branch)
+
+
+# --- simulated chains
+
+
+def chain(seed: int = 1, **setting: Any) -> Chain:
+    return simulate(Setting(branches=8, products=16, **setting), np.random.default_rng(seed))
+
+
+@pytest.mark.parametrize("setting", [{}, {"autocorrelation": 0.6}, {"closed_week": True}])
+def test_where_nothing_moves_nothing_is_found(setting: dict[str, Any]) -> None:
+    """Of ten chains in which nothing was planted, one at most has a tested finding."""
+    told = [
+        [
+            one
+            for one in find(history_of(chain(seed, **setting))).findings
+            if one.q_value is not None
+        ]
+        for seed in range(10)
+    ]
+    assert sum(map(bool, told)) <= 1, told
+
+
+def test_few_days_are_said() -> None:
+    """Where there is too little history to test, the note says how much it takes."""
+    made = chain(weeks=4)
+    found = find(history_of(made))
+    assert not [one for one in found.findings if one.q_value is not None]
+    assert "28 days of sales, too few to tell a trend from chance" in found.notes[0]
+    alone = simulate(Setting(branches=2, products=8, weeks=20), np.random.default_rng(1))
+    assert "fewer than four branches" in find(history_of(alone)).notes[-1]
+
+
+def test_a_silent_product_and_a_missing_day_are_found_at_once() -> None:
+    """Two trading days without a sale of what sells well, or a day without a file, are told."""
+    made = chain()
+    level = made.units[0].mean(axis=-1)
+    product = int(level.argmax())
+    made.units[0, product, -2:] = 0
+    for part in (made.units[1, :, -1], made.orders_by_hour[1, -1]):
+        part[...] = 0
+    made.takings[1, -1] = 0
+    told = {(one.kind, one.branch, one.product) for one in find(history_of(made)).findings}
+    assert ("silent_product", "Branch 00", f"Product {product:02}") in told
+    assert ("missing_day", "Branch 01", None) in told
+
+
+def test_a_level_shift_is_dated() -> None:
+    """A branch that jumps is told with the day, and in the direction it went."""
+    made = find(history_of(chain(3, shift=-0.2, shift_days_ago=14))).findings
+    (one,) = (one for one in made if one.kind == "level_shift")
+    assert (one.branch, one.direction) == ("Branch 00", "falling")
+    assert one.since is not None
+    assert abs((made_on(14) - one.since).days) <= 3
+
+
+def made_on(days_ago: int) -> date:
+    history = history_of(chain())
+    return history.dates[-days_ago]
+
+
+def test_the_order_of_branches_changes_nothing() -> None:
+    """Branches may come in any order: the same things are found."""
+    made = chain(2, moving=0.08)
+    order = np.arange(8)[::-1]
+    turned = replace(
+        made, units=made.units[order], orders_by_hour=made.orders_by_hour[order],
+        takings=made.takings[order], pence=made.pence[order],
+    )  # fmt: skip
+
+    def told(history: Any, names: list[str]) -> set[tuple[Any, ...]]:
+        rename = dict(zip(history.branches, names, strict=True))
+        return {
+            (one.kind, rename.get(one.branch or ""), one.product, one.direction)
+            for one in find(history).findings
+        }
+
+    plain = [f"Branch {row:02}" for row in range(8)]
+    assert told(history_of(made), plain) == told(history_of(turned), plain[::-1])
+    assert told(history_of(made), plain)
