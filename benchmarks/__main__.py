@@ -9,7 +9,9 @@ from pathlib import Path
 
 from benchmarks.measure import Figure, print_table, use_two_cores
 
-BENCHMARKS = ("cleaning", "many_files", "large", "trends", "redshift_load", "exploring")
+BENCHMARKS = (
+    "cleaning", "many_files", "large", "trends", "redshift_load", "exploring", "reports",
+)  # fmt: skip
 
 
 def main() -> None:

@@ -4,10 +4,11 @@ import os
 import re
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
 import psutil
 
@@ -58,14 +59,14 @@ def run(folder: Path, *, real: bool, scale: float = 1.0, **_: object) -> list[Fi
         lake=str(folder / "lake"),
         warehouse=str(folder / "warehouse.duckdb"),
     )
-    write_till_files(folder / "raw", branches=BRANCHES, days=max(60, int(DAYS * scale)), real=real)
+    branches, days = max(1, int(BRANCHES * scale)), max(60, int(DAYS * scale))
+    write_till_files(folder / "raw", branches=branches, days=days, real=real)
     ingest(settings)
     with open_warehouse(settings.warehouse) as warehouse:
-        branches = [str(name) for name in analyses.branches(warehouse)["branch"]]
-    branches = branches[: max(1, int(BRANCHES * scale))] if scale < 1 else branches
+        names = [str(name) for name in analyses.branches(warehouse)["branch"]]
 
-    ours, memory = zip(*(_ours(folder / f"ours{n}", settings) for n in range(2)), strict=True)
-    others = {}
+    ours = [_ours(folder / f"ours{n}", settings) for n in range(2)]
+    others, charts = {}, {}
     for name, command in (
         ("one process", [sys.executable, "-c", ONE_PROCESS]),
         ("loop", ["bash", "-c", LOOP, "loop"]),
@@ -75,69 +76,68 @@ def run(folder: Path, *, real: bool, scale: float = 1.0, **_: object) -> list[Fi
         wanted = [f"{NOTEBOOKS / 'company_trends.ipynb'}|{out / 'chain.html'}|"]
         wanted += [
             f"{NOTEBOOKS / 'branch_trends.ipynb'}|{out / f'{n}.html'}|{branch}"
-            for n, branch in enumerate(branches)
+            for n, branch in enumerate(names)
         ]
-        others[name] = _seconds([*command, *wanted], settings, out), _charts(out.glob("*.html"))
-    again, more = _ours(folder / "ours2", settings)
-    own = sorted([*ours, again])[1]
-    charts = _charts((folder / "ours0").glob("*/*.html"))
-    pages = f"{len(branches) + 1} reports"
+        others[name] = _watched(_started([*command, *wanted], settings, out))
+        charts[name] = _charts(out.glob("*.html"))
+    ours.append(_ours(folder / "ours2", settings))
+    own = sorted(ours)[1]
+    charts["ours"] = _charts((folder / "ours0").glob("*/*.html"))
+    pages = f"{len(names) + 1} reports"
     return [
         at_least(f"{pages}, against a loop of papermill and nbconvert", 6, "×",
-                 others["loop"][0] / own, f"({others['loop'][0]:.0f} s / {own:.0f} s)"),
+                 *_ratio(others["loop"], own)),
         at_least(f"{pages}, against papermill in one process", 2, "×",
-                 others["one process"][0] / own, f"({others['one process'][0]:.0f} s / {own:.0f} s)"),
-        Figure("charts on our pages, of one process's, of the loop's", "the same",
-               f"{charts}, {others['one process'][1]}, {others['loop'][1]}",
-               met=charts == others["one process"][1] == others["loop"][1] > 0),
+                 *_ratio(others["one process"], own)),
+        Figure("charts of one process, of the loop, of ours", "the same",
+               ", ".join(map(str, charts.values())),
+               met=len(set(charts.values())) == 1 and charts["ours"] > 0),
         at_most("memory of the whole batch, shared pages counted once", 1500, "MB",
-                max(*memory, more) / 1e6),
+                max(each.memory_bytes for each in ours) / 1e6),
     ]  # fmt: skip
 
 
-def _ours(out: Path, settings: Settings) -> tuple[float, float]:
-    """The seconds it took and the most memory it had, in bytes."""
+class Watched(NamedTuple):
+    """What a process and its descendants took, together."""
+
+    seconds: float
+    cpu_seconds: float
+    memory_bytes: float
+
+
+def _ratio(other: Watched, own: Watched) -> tuple[float, str]:
+    """How many times as long the other took, and the figures behind it."""
+    return other.seconds / own.seconds, (
+        f"({other.seconds:.0f} s / {own.seconds:.0f} s;"
+        f" CPU {other.cpu_seconds:.0f} s / {own.cpu_seconds:.0f} s)"
+    )
+
+
+def _ours(out: Path, settings: Settings) -> Watched:
     asked = settings.model_copy(update={"reports": str(out), "runs": str(out.with_suffix(".db"))})
-    process = _started([sys.executable, "-c", OURS], asked, ROOT)
-    most, is_over = [0.0], threading.Event()
-    watcher = threading.Thread(target=_watch, args=(process.pid, most, is_over))
-    started = time.perf_counter()
-    watcher.start()
-    status = process.wait()
-    seconds = time.perf_counter() - started
-    is_over.set()
-    watcher.join()
-    assert not status
-    return seconds, most[0]
+    return _watched(_started([sys.executable, "-c", OURS], asked, ROOT))
 
 
-def _watch(pid: int, most: list[float], is_over: threading.Event) -> None:
-    """Note the most memory of a process and its descendants together."""
-    while not is_over.wait(WATCH_SECONDS):
-        total = 0.0
-        try:
-            parent = psutil.Process(pid)
-            family = [parent, *parent.children(recursive=True)]
-        except psutil.NoSuchProcess:
-            return
-        for each in family:
-            try:
-                total += each.memory_full_info().pss
-            except (psutil.NoSuchProcess, psutil.AccessDenied):
-                continue
-        most[0] = max(most[0], total)
+def _watched(process: psutil.Popen) -> Watched:
+    """Wait for a process, and look at its whole family again and again meanwhile."""
+    started, most = time.perf_counter(), 0.0
+    cpu_seconds: dict[psutil.Process, float] = {}
+    while process.poll() is None:
+        memory = 0.0
+        for each in (process, *process.children(recursive=True)):
+            with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
+                memory += each.memory_full_info().pss
+                cpu_seconds[each] = sum(each.cpu_times()[:2])
+        most = max(most, memory)
+        time.sleep(WATCH_SECONDS)
+    assert not process.returncode
+    return Watched(time.perf_counter() - started, sum(cpu_seconds.values()), most)
 
 
-def _seconds(command: Sequence[str], settings: Settings, folder: Path) -> float:
-    started = time.perf_counter()
-    assert not _started(command, settings, folder).wait()
-    return time.perf_counter() - started
-
-
-def _started(command: Sequence[str], settings: Settings, folder: Path) -> subprocess.Popen[bytes]:
+def _started(command: Sequence[str], settings: Settings, folder: Path) -> psutil.Popen:
     told = {f"BREWTOPIA_{k.upper()}": str(v) for k, v in settings.model_dump().items() if v}
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    return subprocess.Popen(
+    return psutil.Popen(
         command,
         cwd=folder,
         env=os.environ | told | {"PATH": path},

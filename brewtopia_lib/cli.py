@@ -19,8 +19,8 @@ from brewtopia_lib import __version__, open_warehouse
 from brewtopia_lib.errors import BrewtopiaError, SourceError, UsageError, explained
 
 if TYPE_CHECKING:
+    from brewtopia_lib.batches import ReportRun
     from brewtopia_lib.ingest import CleanSummary, IngestSummary, LoadSummary
-    from brewtopia_lib.reports import ReportRun
 
 FAILURES_SHOWN = 20
 START = "explore/00_start_here.ipynb"
@@ -312,7 +312,7 @@ def report(
             until=until_day,
             weeks=weeks,
             parameters=parameters,
-            workers=workers or os.cpu_count() or 1,
+            workers=workers,
             kernel=kernel,
             pdf=pdf,
             progress=show,
@@ -359,12 +359,12 @@ def schedule_list(as_json: AsJson = False) -> None:
     """Every schedule, with when it is due next and what became of it last."""
     from datetime import UTC
 
+    from brewtopia_lib.agenda import Agenda, entries
     from brewtopia_lib.console import print_json, print_rows
     from brewtopia_lib.runs import Ledger
-    from brewtopia_lib.schedule import entries
     from brewtopia_lib.settings import load_settings
 
-    last = Ledger(load_settings().runs).last_occurrences()
+    last = Agenda(Ledger(load_settings().runs)).last()
     found = entries()
     columns = ("report", "cron", "time zone", "next", "last", "state")
     rows = []
@@ -392,7 +392,7 @@ def schedule_next(
     from datetime import UTC
     from itertools import islice
 
-    from brewtopia_lib.schedule import upcoming
+    from brewtopia_lib.agenda import upcoming
 
     for moment, name in islice(upcoming(datetime.now(UTC)), count):
         print(f"{moment:%a} {moment.isoformat(timespec='minutes')}  {name}")
@@ -410,7 +410,9 @@ def schedule_due(workers: Workers = None) -> None:
     from brewtopia_lib.schedule import Scheduler
     from brewtopia_lib.settings import load_settings
 
-    outcomes = Scheduler(load_settings(), workers=workers).run_due()
+    scheduler = Scheduler(load_settings(), workers=workers)
+    with scheduler.stopping():
+        outcomes = scheduler.run_due()
     _fail_if([f"{one.report}: {one.note}" for one in outcomes if one.is_failed])
 
 

@@ -2,62 +2,34 @@
 
 import hashlib
 import json
-import re
 import shlex
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from email.message import EmailMessage
 from pathlib import Path
 from threading import Event
-from typing import Literal
 from urllib.parse import quote
 
+from brewtopia_lib.batches import ReportRun
 from brewtopia_lib.definitions import Definition
-from brewtopia_lib.errors import MailError, MailUnavailableError, MailUncertainError, ParameterError
-from brewtopia_lib.formats import printable
+from brewtopia_lib.digests import read_digest
+from brewtopia_lib.errors import ParameterError
+from brewtopia_lib.formats import one_line, printable, without_colours
 from brewtopia_lib.messages import (
     Attachment,
     Envelope,
     Failure,
     failure_message,
-    read_digest,
     report_message,
 )
 from brewtopia_lib.publishing import name_of
 from brewtopia_lib.redaction import redacted, secrets_of
-from brewtopia_lib.reports import ReportRun
-from brewtopia_lib.runs import Ledger, SendKey, as_text
+from brewtopia_lib.runs import SendKey, as_text
+from brewtopia_lib.sending import Delivery, Letter, send
 from brewtopia_lib.settings import Settings
-from brewtopia_lib.transports import find_transport
 
-PAUSES_SECONDS: tuple[float, ...] = (0, 10, 30, 90, 270)
-"""How long each attempt waits after the one before it, when the mail server is not to be had."""
 TRACEBACK_LINES = 25
-HELD = "it was being sent when its sender stopped: it may have arrived or not"
 PERIODS = ("until", "scheduled_for")
-
-
-@dataclass(frozen=True)
-class Delivery:
-    """What became of one mail; `already` was sent by an earlier delivery."""
-
-    what: str
-    recipient: str
-    state: Literal["sent", "already", "held", "failed"]
-    error: str | None = None
-    command: str = ""
-
-
-@dataclass(frozen=True)
-class _Letter:
-    """One mail to send: its identity, how it is built when its turn comes, and how to repeat it."""
-
-    key: SendKey
-    what: str
-    build: Callable[[Envelope, int], EmailMessage]
-    command: str
-    reply_to: tuple[str, ...] = ()
 
 
 def check_recipients(definition: Definition) -> None:
@@ -90,7 +62,7 @@ def deliver(
         if run.page and run.notebook
         for recipient in (to or _recipients(definition, run.branch))
     ]
-    return _send(settings, letters, resend=resend, stop=stop)
+    return send(settings, letters, resend=resend, stop=stop)
 
 
 def report_failures(
@@ -108,7 +80,12 @@ def report_failures(
     """
     secrets = secrets_of(settings)
     failures = [
-        Failure(run.title, _plain(run.error, secrets), rerun_command(run), _traceback(run, secrets))
+        Failure(
+            run.title,
+            one_line(redacted(run.error, secrets)),
+            rerun_command(run),
+            _traceback(run, secrets),
+        )
         for run in runs
         if run.error
     ]
@@ -129,12 +106,12 @@ def report_failures(
         return failure_message(failures, title, envelope)
 
     letters = [
-        _Letter(
+        Letter(
             SendKey(definition.name, as_text({"failures": digest}), period, owner), title, build, ""
         )
         for owner in dict.fromkeys(definition.owners)
     ]
-    return _send(settings, letters, resend=False, stop=stop)
+    return send(settings, letters, resend=False, stop=stop)
 
 
 def unknown_branches(definition: Definition, known: Iterable[str]) -> list[Failure]:
@@ -177,7 +154,7 @@ def _recipients(definition: Definition, branch: str | None) -> list[str]:
     return list(dict.fromkeys([*definition.recipients, *own]))
 
 
-def _letter(settings: Settings, definition: Definition, run: ReportRun, recipient: str) -> _Letter:
+def _letter(settings: Settings, definition: Definition, run: ReportRun, recipient: str) -> Letter:
     page, notebook = run.page, run.notebook
     assert page, notebook
 
@@ -201,7 +178,7 @@ def _letter(settings: Settings, definition: Definition, run: ReportRun, recipien
     parameters = {key: value for key, value in run.parameters.items() if key not in PERIODS}
     key = SendKey(run.name, as_text(parameters), _period(run), recipient)
     again = rerun_command(run, "--resend", "--to", recipient)
-    return _Letter(key, run.title, build, again, tuple(definition.owners[:1]))
+    return Letter(key, run.title, build, again, tuple(definition.owners[:1]))
 
 
 def _period(run: ReportRun) -> str:
@@ -218,132 +195,6 @@ def _link(settings: Settings, address: str) -> str | None:
     return f"{settings.reports_url.rstrip('/')}/{quote(name_of(settings.reports, address))}"
 
 
-def _send(
-    settings: Settings, letters: Sequence[_Letter], *, resend: bool, stop: Event | None
-) -> list[Delivery]:
-    """Send what is to be sent, in several attempts if need be."""
-    batch = _Batch(settings, resend, stop or Event())
-    waiting = [letter for letter in letters if not batch.is_sent(letter)]
-    for pause in PAUSES_SECONDS if waiting else ():
-        if batch.stop.wait(pause):
-            break
-        waiting = batch.attempt(waiting)
-        if not waiting:
-            break
-    stopped = "the work was stopped before it was sent"
-    return [batch.ended.get(one.key) or _ended(one, "failed", stopped) for one in letters]
-
-
-class _Batch:
-    """Mails that go out together, and what became of each; the ledger knows before and after."""
-
-    def __init__(self, settings: Settings, resend: bool, stop: Event) -> None:
-        self.ended: dict[SendKey, Delivery] = {}
-        self.stop = stop
-        self._sender = settings.mail_from
-        self._resend = resend
-        self._ledger = Ledger(settings.runs)
-        self._transport = find_transport(settings.mail)
-        self._secrets = secrets_of(settings)
-
-    def is_sent(self, letter: _Letter) -> bool:
-        """Whether an earlier batch sent it, so that there is nothing to do."""
-        is_sent = not self._resend and self._ledger.send_state(letter.key) == "sent"
-        if is_sent:
-            self.ended[letter.key] = _ended(letter, "already")
-        return is_sent
-
-    def attempt(self, letters: Sequence[_Letter]) -> list[_Letter]:
-        """Send the letters as far as that goes, and give those worth trying again."""
-        while not self.stop.is_set():
-            with self._ledger.alone("mail", 1.0) as is_ours:
-                if is_ours:
-                    return self._connected(letters)
-        return []
-
-    def _connected(self, letters: Sequence[_Letter]) -> list[_Letter]:
-        waiting, later = list(letters), []
-        try:
-            with self._transport:
-                while waiting and not self.stop.is_set():
-                    letter = waiting.pop(0)
-                    if self._is_worth_another(letter):
-                        later.append(letter)
-        except MailError as error:  # there is no connection: none of them left
-            for letter in waiting:
-                if self._is_begun(letter):
-                    self._note(letter, "failed", error)
-            return waiting if isinstance(error, MailUnavailableError) else []
-        return later
-
-    def _is_worth_another(self, letter: _Letter) -> bool:
-        """Send one letter; whether it did not leave for a reason that may pass."""
-        envelope = Envelope(
-            self._sender,
-            letter.key.recipient,
-            _message_id(letter.key, self._sender),
-            datetime.now(UTC),
-            letter.reply_to,
-        )
-        try:
-            message = letter.build(envelope, self._transport.largest_bytes)
-        except Exception as error:  # noqa: BLE001 - the other mails go out
-            self._note(letter, "failed", error)
-            return False
-        if not self._is_begun(letter):
-            return False
-        try:
-            self._transport.send(message, self._sender, letter.key.recipient)
-        except MailUncertainError as error:
-            self._note(letter, "held", error)
-        except MailError as error:
-            self._note(letter, "failed", error)
-            return isinstance(error, MailUnavailableError)
-        else:
-            self._ledger.end_send(letter.key, "sent")
-            self.ended[letter.key] = _ended(letter, "sent")
-        return False
-
-    def _is_begun(self, letter: _Letter) -> bool:
-        """Whether the ledger has the letter as being sent now; otherwise it is not to be."""
-        state = self._ledger.begin_send(
-            letter.key,
-            _message_id(letter.key, self._sender),
-            again=self._resend,
-            repeatable=self._transport.is_repeatable,
-        )
-        if state == "sent":
-            self.ended[letter.key] = _ended(letter, "already")
-        elif state == "held":
-            self.ended[letter.key] = _ended(letter, "held", HELD)
-        return state == "sending"
-
-    def _note(self, letter: _Letter, state: Literal["held", "failed"], error: Exception) -> None:
-        why = _plain(str(error) or type(error).__name__, self._secrets)
-        self._ledger.end_send(letter.key, state, why)
-        self.ended[letter.key] = _ended(letter, state, why)
-
-
-def _ended(
-    letter: _Letter,
-    state: Literal["sent", "already", "held", "failed"],
-    error: str | None = None,
-) -> Delivery:
-    return Delivery(letter.what, letter.key.recipient, state, error, letter.command)
-
-
-def _message_id(key: SendKey, sender: str) -> str:
-    """The same for the same mail, so that a receiver can tell a repeated one."""
-    digest = hashlib.sha256("\n".join(key).encode()).hexdigest()
-    name = re.sub("[^a-z0-9]+", "-", key.report.lower()).strip("-")[:40]
-    return f"<{name}.{digest[:32]}@{sender.rpartition('@')[2]}>"
-
-
-def _plain(text: str | None, secrets: Sequence[str]) -> str:
-    """The text on one line, without terminal colours and secrets."""
-    return " ".join(redacted(re.sub(r"\x1b\[[0-9;]*m", "", text or ""), secrets).split())
-
-
 def _traceback(run: ReportRun, secrets: Sequence[str]) -> str:
     """The end of the traceback of a run that failed; nothing where there is none."""
     if not (run.notebook and run.notebook.is_file()):
@@ -355,6 +206,6 @@ def _traceback(run: ReportRun, secrets: Sequence[str]) -> str:
         for output in outputs
         if output["output_type"] == "error"
         for part in output["traceback"]
-        for line in redacted(re.sub(r"\x1b\[[0-9;]*m", "", part), secrets).splitlines()
+        for line in redacted(without_colours(part), secrets).splitlines()
     ]
     return "\n".join(printable(line)[:200] for line in lines[-TRACEBACK_LINES:])

@@ -16,7 +16,7 @@ from papermill.iorw import load_notebook_node
 from papermill.parameterize import parameterize_notebook
 from papermill.translators import PythonTranslator, papermill_translators
 
-from brewtopia_lib.formats import plural
+from brewtopia_lib.formats import one_line, plural
 from brewtopia_lib.kernels import Kernels, plain_environment
 from brewtopia_lib.redaction import redacted, redacted_all
 from brewtopia_lib.settings import Settings
@@ -129,16 +129,6 @@ def execute(
         one_line(redacted(error, secrets)) if error else None,
         failed_cell,
     )
-
-
-def one_line(text: str) -> str:
-    """The text without line breaks and terminal colours."""
-    return " ".join(without_colours(text).split())
-
-
-def without_colours(text: str) -> str:
-    """The text without what colours it on a terminal."""
-    return re.sub(r"\x1b\[[0-9;]*m", "", text)
 
 
 def _failed_cell(notebook: Any, *, is_over: bool) -> int | None:

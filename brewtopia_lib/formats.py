@@ -1,6 +1,7 @@
 """Numbers, money and dates as people in Britain write them."""
 
 import math
+import re
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
@@ -83,6 +84,16 @@ def some(names: list[str], most: int = 4) -> str:
     """Names in a sentence, of many only the first few: a, b, c and 5 more."""
     few = len(names) <= most
     return listed(names if few else [*names[: most - 1], f"{count(len(names) - most + 1)} more"])
+
+
+def one_line(text: str) -> str:
+    """The text without line breaks and terminal colours."""
+    return " ".join(without_colours(text).split())
+
+
+def without_colours(text: str) -> str:
+    """The text without what colours it on a terminal."""
+    return re.sub(r"\x1b\[[0-9;]*m", "", text)
 
 
 def printable(text: str) -> str:

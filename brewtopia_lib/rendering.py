@@ -12,8 +12,7 @@ from typing import Any
 import jinja2
 from nbconvert import HTMLExporter
 
-from brewtopia_lib.execution import without_colours
-from brewtopia_lib.formats import plural, printable
+from brewtopia_lib.formats import plural, printable, without_colours
 from brewtopia_lib.page import DIGEST
 
 TEMPLATES = str(files("brewtopia_lib") / "templates")

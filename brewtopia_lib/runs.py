@@ -162,21 +162,30 @@ class Ledger:
                     "insert or replace into summaries values (?, ?)", (number, as_text(summary))
                 )
 
-    def runs(self, limit: int = 1000) -> list[dict[str, Any]]:
-        """The newest runs, newest first, as the table has them.
+    def runs(self) -> list[dict[str, Any]]:
+        """Every run kept, newest first, as the table has them.
 
         `parameters` is a mapping, and so is `summary`, empty where there is none.
         """
         with self.transaction() as rows:
             found = rows.execute(
-                "select runs.*, summary from runs left join summaries using (run) "
-                "order by run desc limit ?",
-                (limit,),
+                "select runs.*, summary from runs left join summaries using (run) order by run desc"
             ).fetchall()
         return [
             dict(row) | {name: json.loads(row[name] or "{}") for name in ("parameters", "summary")}
             for row in found
         ]
+
+    def forget_runs(self, report: str, branch: str | None, kept: int) -> None:
+        """Keep the newest `kept` runs of a report and branch, and what has begun since; no older."""
+        with self.transaction() as rows:
+            rows.execute(
+                "delete from runs where report = ?1 and branch is ?2 and run < ("
+                "select run from runs where report = ?1 and branch is ?2 "
+                "and state in ('done', 'failed') order by run desc limit 1 offset ?3)",
+                (report, branch, kept - 1),
+            )
+            rows.execute("delete from summaries where run not in (select run from runs)")
 
     def begin_send(
         self, key: SendKey, message_id: str, *, again: bool = False, repeatable: bool = False
@@ -221,21 +230,6 @@ class Ledger:
         with self.transaction() as rows:
             found = rows.execute("select * from sends order by changed_at, recipient, parameters")
             return [dict(row) for row in found]
-
-    def last_occurrences(self) -> dict[str, tuple[datetime, str]]:
-        """By report, the newest time it was due, and what became of it."""
-        with self.transaction() as rows:
-            found = rows.execute("select * from occurrences order by scheduled_for").fetchall()
-        return {
-            row["report"]: (datetime.fromisoformat(row["scheduled_for"]), row["state"])
-            for row in found
-        }
-
-    def handled_until(self) -> dict[str, datetime]:
-        """By report with a schedule, up to when a scheduler has looked at what is due."""
-        with self.transaction() as rows:
-            found = rows.execute("select report, handled_until from schedules").fetchall()
-        return {row["report"]: datetime.fromisoformat(row["handled_until"]) for row in found}
 
     @contextmanager
     def _explained(self) -> Iterator[None]:

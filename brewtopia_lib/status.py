@@ -8,6 +8,7 @@ from decimal import Decimal
 from statistics import median
 from typing import Any, Literal
 
+from brewtopia_lib.agenda import Agenda, entries
 from brewtopia_lib.formats import percent, plural, pounds
 from brewtopia_lib.outputs import write_whole
 from brewtopia_lib.publishing import STATUS, reports_folder
@@ -15,7 +16,6 @@ from brewtopia_lib.queries import load_query
 from brewtopia_lib.rendering import template
 from brewtopia_lib.reports import renew_gallery
 from brewtopia_lib.runs import Ledger
-from brewtopia_lib.schedule import entries
 from brewtopia_lib.settings import Settings
 from brewtopia_lib.warehouse import Warehouse, open_warehouse
 
@@ -201,7 +201,8 @@ def _midnight(day: date) -> datetime:
 
 def _late_reports(ledger: Ledger, at: datetime) -> list[LateReport]:
     """What is overdue, whether it was begun or no scheduler has looked at it, and what failed."""
-    last, handled = ledger.last_occurrences(), ledger.handled_until()
+    agenda = Agenda(ledger)
+    last, handled = agenda.last(), agenda.handled_until()
     late = []
     for entry in entries():
         if not entry.timing or entry.name not in handled:

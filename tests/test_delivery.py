@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 from mail_server import Post, mail_server
 
-from brewtopia_lib import delivery
+from brewtopia_lib import sending
+from brewtopia_lib.batches import ReportRun
 from brewtopia_lib.definitions import Definition
 from brewtopia_lib.delivery import (
-    Delivery,
     check_recipients,
     deliver,
     report_failures,
@@ -26,8 +26,8 @@ from brewtopia_lib.delivery import (
 from brewtopia_lib.errors import ParameterError
 from brewtopia_lib.page import DIGEST
 from brewtopia_lib.redaction import redacted, secrets_of
-from brewtopia_lib.reports import ReportRun
 from brewtopia_lib.runs import Ledger
+from brewtopia_lib.sending import Delivery
 from brewtopia_lib.settings import Settings
 
 MONDAY = datetime.fromisoformat("2024-07-01T07:00:00+01:00")
@@ -36,7 +36,7 @@ SECRETS = ("hunter2&co", "tok-3n-99")
 
 @pytest.fixture(autouse=True)
 def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(delivery, "PAUSES_SECONDS", (0, 0.01, 0.01))
+    monkeypatch.setattr(sending, "PAUSES_SECONDS", (0, 0.01, 0.01))
 
 
 @pytest.fixture

@@ -15,9 +15,10 @@ from test_kernels import assert_ends
 from test_reports import PARAMETERS, Page, add_report, elsewhere
 
 from brewtopia_lib import pdf
+from brewtopia_lib.batches import ReportRun
 from brewtopia_lib.errors import UsageError
 from brewtopia_lib.ingest import ingest
-from brewtopia_lib.reports import ReportRun, run_report
+from brewtopia_lib.reports import run_report
 from brewtopia_lib.runs import Ledger
 from brewtopia_lib.sample import write_sample
 from brewtopia_lib.settings import Settings

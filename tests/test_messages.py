@@ -13,13 +13,12 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from brewtopia_lib.digests import Digest, read_digest
 from brewtopia_lib.messages import (
     Attachment,
-    Digest,
     Envelope,
     Failure,
     failure_message,
-    read_digest,
     report_message,
 )
 from brewtopia_lib.page import DIGEST

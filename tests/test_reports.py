@@ -20,7 +20,7 @@ from report_project import (
     settings_of,
 )
 
-from brewtopia_lib import reports
+from brewtopia_lib import batches, reports
 from brewtopia_lib.errors import ParameterError, ReportError
 from brewtopia_lib.ingest import ingest
 from brewtopia_lib.reports import run_report, slugs
@@ -85,7 +85,7 @@ def no_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object, **__: object) -> None:
         raise AssertionError("a notebook was started")
 
-    monkeypatch.setattr(reports, "execute", refuse)
+    monkeypatch.setattr(batches, "execute", refuse)
     monkeypatch.setattr(reports, "prepare", refuse)
 
 
@@ -343,7 +343,7 @@ def test_a_failure_keeps_the_page_of_before(
     def full(*_: object) -> str:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(reports, "report_page", full)
+    monkeypatch.setattr(batches, "report_page", full)
     (run,) = run_report(settings, "picky", branches=["Leeds"])
     assert run.state == "failed"
     assert "No space left on device" in str(run.error)

@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -38,6 +39,21 @@ def test_a_run_that_never_ended_was_interrupted(ledger: Ledger) -> None:
     ledger.begin_run(other)
     ledger.begin_run(RUN)
     assert [run["state"] for run in ledger.runs()] == ["running", "running", "interrupted"]
+
+
+def test_old_runs_are_forgotten(ledger: Ledger) -> None:
+    """Of each report and branch the newest runs that ended stay; mails are never forgotten."""
+    ledger.begin_send(KEY, "<1@x>")
+    for branch in ("Leeds", None):
+        for second in range(5):
+            number = ledger.begin_run(replace(RUN, branch=branch, parameters={"weeks": second}))
+            if second < 4:
+                ledger.end_run(number, "done", 1.0, None, None, {"title": "Trends"})
+    ledger.forget_runs("branch_trends", "Leeds", 2)
+    ledger.forget_runs("other", None, 2)
+    kept = [(run["branch"], run["parameters"]["weeks"]) for run in ledger.runs()]
+    assert kept == [(None, n) for n in (4, 3, 2, 1, 0)] + [("Leeds", n) for n in (4, 3, 2)]
+    assert len(ledger.sends()) == 1
 
 
 def test_what_was_sent_is_not_sent_again(ledger: Ledger) -> None:

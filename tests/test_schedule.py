@@ -18,11 +18,13 @@ import pytest
 from report_project import Reported
 from test_delivery import made
 
-from brewtopia_lib import cli, delivery, schedule
+from brewtopia_lib import cli, freshness, schedule, sending
+from brewtopia_lib.agenda import upcoming
+from brewtopia_lib.batches import ReportRun
 from brewtopia_lib.errors import WarehouseError
-from brewtopia_lib.reports import ReportRun
+from brewtopia_lib.freshness import silent_branches
 from brewtopia_lib.runs import Ledger
-from brewtopia_lib.schedule import Scheduler, silent_branches, upcoming
+from brewtopia_lib.schedule import Scheduler
 from brewtopia_lib.settings import Settings, load_settings
 from brewtopia_lib.warehouse import open_warehouse
 
@@ -35,7 +37,7 @@ WEEK = timedelta(days=7)
 @pytest.fixture
 def settings(project: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     """A project whose mails go into its outbox at once."""
-    monkeypatch.setattr(delivery, "PAUSES_SECONDS", (0,))
+    monkeypatch.setattr(sending, "PAUSES_SECONDS", (0,))
     (project / "reports").mkdir()
     monkeypatch.setenv("BREWTOPIA_REPORTS", str(project / "output"))
     return load_settings()
@@ -51,11 +53,11 @@ def asked(project: Path, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]
     )
     monkeypatch.setattr(schedule, "open_warehouse", lambda _: contextlib.nullcontext())
     last = SimpleNamespace(last_day=date(2024, 6, 30))
-    monkeypatch.setattr(schedule, "find_scope", lambda _: last)
-    monkeypatch.setattr(schedule, "silent_branches", lambda *_: [])
+    monkeypatch.setattr(freshness, "find_scope", lambda _: last)
+    monkeypatch.setattr(freshness, "silent_branches", lambda *_: [])
     monkeypatch.setattr(schedule, "read_parameters", lambda _: {"until": None})
     branches = pd.DataFrame({"branch": ["Leeds", "York"]})
-    monkeypatch.setattr(schedule.analyses, "branches", lambda _: branches)
+    monkeypatch.setattr(freshness.analyses, "branches", lambda _: branches)
     return asked
 
 
@@ -182,13 +184,13 @@ def test_missing_data_are_said_or_waited_for(
     timing = 'cron = "* * * * *"\ntime_zone = "UTC"\nrequires_data_until = "yesterday"'
     define(project, timing=f'{timing}\nwhen_data_missing = "{policy}"')
     yesterday = moment.date() - timedelta(days=1)
-    monkeypatch.setattr(schedule, "find_scope", lambda _: SimpleNamespace(last_day=yesterday))
-    monkeypatch.setattr(schedule, "silent_branches", lambda *_: ["Leeds"])
+    monkeypatch.setattr(freshness, "find_scope", lambda _: SimpleNamespace(last_day=yesterday))
+    monkeypatch.setattr(freshness, "silent_branches", lambda *_: ["Leeds"])
     Scheduler(settings).run_due(moment - timedelta(seconds=1))
     made_now = Scheduler(settings).run_due(moment)
     if policy == "wait":
         assert (made_now, asked) == ([], [])
-        monkeypatch.setattr(schedule, "silent_branches", lambda *_: [])
+        monkeypatch.setattr(freshness, "silent_branches", lambda *_: [])
         assert len(Scheduler(settings).run_due(moment)) == 1
         assert asked[0]["notices"] == {}
     else:
@@ -201,7 +203,7 @@ def test_waiting_ends(
     project: Path, settings: Settings, asked: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """After the hours it waits at most, the report goes out and says what is missing."""
-    monkeypatch.setattr(schedule, "silent_branches", lambda *_: ["Leeds"])
+    monkeypatch.setattr(freshness, "silent_branches", lambda *_: ["Leeds"])
     wait = 'requires_data_until = "yesterday"\nwhen_data_missing = "wait"\nwait_hours = 2'
     define(project, timing=f"{WEEKLY}\n{wait}")
     Scheduler(settings).run_due(SUNDAY)
