@@ -2,8 +2,10 @@
 
 import hashlib
 import json
+import re
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from email.message import EmailMessage
 from pathlib import Path
@@ -23,12 +25,14 @@ from brewtopia_lib.messages import (
     report_message,
 )
 from brewtopia_lib.publishing import name_of
-from brewtopia_lib.redaction import redacted, secrets_of
+from brewtopia_lib.redaction import redacted, redacted_all, secrets_of
 from brewtopia_lib.runs import SendKey, as_text
 from brewtopia_lib.sending import Delivery, Letter, send
 from brewtopia_lib.settings import Settings
 
 TRACEBACK_LINES = 25
+CONTEXT = re.compile(r" +\d+( |$)")
+"""The lines of code around the one that a traceback is about."""
 PERIODS = ("until", "scheduled_for")
 
 
@@ -58,7 +62,7 @@ def deliver(
     """
     letters = [
         _letter(settings, definition, run, recipient)
-        for run in runs
+        for run in _tellable(runs, secrets_of(settings))
         if run.page and run.notebook
         for recipient in (to or _recipients(definition, run.branch))
     ]
@@ -86,7 +90,7 @@ def report_failures(
             rerun_command(run),
             _traceback(run, secrets),
         )
-        for run in runs
+        for run in _tellable(runs, secrets)
         if run.error
     ]
     failures += [
@@ -94,7 +98,7 @@ def report_failures(
         for one in deliveries
         if one.state in ("held", "failed")
     ]
-    failures += others
+    failures = [*_each_traceback_once(failures), *others]
     if not failures or not definition.owners:
         return []
     told = as_text({"failures": [[one.what, one.why] for one in failures]})
@@ -141,6 +145,11 @@ def rerun_command(run: ReportRun, *more: str) -> str:
         text = ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
         command += ["-p", f"{key}={text}"]
     return shlex.join([*command, "--email", *more])
+
+
+def _tellable(runs: Sequence[ReportRun], secrets: Sequence[str]) -> list[ReportRun]:
+    """The runs with parameters that may be told: to the ledger, and as commands in mails."""
+    return [replace(run, parameters=redacted_all(run.parameters, secrets)) for run in runs]
 
 
 def _recipients(definition: Definition, branch: str | None) -> list[str]:
@@ -208,4 +217,14 @@ def _traceback(run: ReportRun, secrets: Sequence[str]) -> str:
         for part in output["traceback"]
         for line in redacted(without_colours(part), secrets).splitlines()
     ]
-    return "\n".join(printable(line)[:200] for line in lines[-TRACEBACK_LINES:])
+    told = [line for line in lines if not CONTEXT.match(line)]
+    return "\n".join(printable(line)[:200] for line in told[-TRACEBACK_LINES:])
+
+
+def _each_traceback_once(failures: Iterable[Failure]) -> Iterator[Failure]:
+    """The failures, where the traceback of an earlier one is named and not told again."""
+    first: dict[str, str] = {}
+    for one in failures:
+        what = first.setdefault(one.traceback, one.what)
+        is_told = one.traceback and what != one.what
+        yield replace(one, traceback=f"The traceback is that of {what}.") if is_told else one

@@ -100,7 +100,6 @@ def failure_message(failures: Sequence[Failure], title: str, envelope: Envelope)
     """The mail to those who look after a report: what failed, and the commands to run again."""
     facts = {
         "subject": shortened(f"{title}: {plural(len(failures), 'failure')}", LONGEST_SUBJECT),
-        "title": title,
         "failures": failures[:MOST_FAILURES],
         "more": len(failures) - MOST_FAILURES,
     }

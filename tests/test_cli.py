@@ -1,6 +1,7 @@
 """The command line: what it prints where, how it ends, and that it leaks nothing."""
 
 import csv
+import email
 import io
 import json
 import os
@@ -9,15 +10,19 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from test_delivery import made
 
-from brewtopia_lib import __version__, cli, reports
+from brewtopia_lib import __version__, cli, reports, sending
 from brewtopia_lib.batches import ReportRun
 from brewtopia_lib.errors import WarehouseError
+from brewtopia_lib.runs import Ledger
 from brewtopia_lib.settings import Settings
 
 CUSTOMER = "Ottoline Zebedee"
@@ -97,6 +102,11 @@ def test_version(brewtopia: Brewtopia) -> None:
         ["report", "company_trends", "--branch=Leeds", "--all-branches"],
         ["report", "company_trends", "-p", "weeks"],
         ["report", "company_trends", "--weeks=soon"],
+        ["report", "company_trends", "--kernel=lukewarm"],
+        ["report", "company_trends", "--resend"],
+        ["report", "company_trends", "--to=nobody"],
+        ["report", "company_trends", "--to=a@example.org\r\nBcc: b@example.org"],
+        ["schedule", "next", "--count=0"],
     ],
     ids=" ".join,
 )
@@ -401,15 +411,18 @@ def test_report_passes_on_what_was_asked(brewtopia: Brewtopia, asked: list[dict[
     """Every option reaches the library as the typed value it stands for."""
     brewtopia(
         *("report", "branch_trends", "--branch=Leeds", "--branch=Hull", "--until=2024-03-31"),
-        *("--weeks=6", "--workers=2", "-p", "note=a=b", "-p", "limit=5"),
+        *("--weeks=6", "--workers=2", "-p", "note=a=b", "-p", "limit=5", "--kernel=cold", "--pdf"),
     )
     call = asked[0]
     assert (call["name"], call["branches"]) == ("branch_trends", ["Leeds", "Hull"])
     assert (call["until"].isoformat(), call["weeks"], call["workers"]) == ("2024-03-31", 6, 2)
     assert call["parameters"] == {"note": "a=b", "limit": "5"}
+    assert (call["kernel"], call["pdf"]) == ("cold", True)
     brewtopia("report", "branch_trends", "--all-branches")
     assert asked[1]["all_branches"] is True
-    assert (asked[1]["until"], asked[1]["weeks"], asked[1]["workers"]) == (None, None, None)
+    for name in ("until", "weeks", "workers", "kernel"):
+        assert asked[1][name] is None
+    assert asked[1]["pdf"] is False
 
 
 def test_report_prints_pages_and_names_failures(
@@ -421,6 +434,108 @@ def test_report_prints_pages_and_names_failures(
     assert ended.err == (
         "brewtopia: branch_trends for Hull could not be made: cell 3: it is gone\n"
     )
+
+
+@pytest.fixture
+def mailing(project: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project with the report `trends`, due on Mondays, whose page of Leeds is made at once."""
+    (project / "reports").mkdir()
+    (project / "reports" / "trends.toml").write_text(
+        'title = "Trends"\nnotebook = "t.ipynb"\nfor_each = "branch"\n'
+        'recipients = ["all@example.org"]\nowners = ["it@example.org"]\n'
+        '[schedule]\ncron = "0 7 * * mon"\ntime_zone = "Europe/London"\n'
+    )
+    monkeypatch.setenv("BREWTOPIA_REPORTS", str(project / "output"))
+    page = made(project)
+    monkeypatch.setattr(
+        reports, "run_report", lambda *_, **__: [replace(page, address=str(page.page))]
+    )
+    return project
+
+
+def mailed_to(project: Path) -> list[str]:
+    """Who has a mail in the outbox, in order."""
+    mails = (project / "reports" / "outbox").glob("*.eml")
+    return sorted(str(email.message_from_bytes(path.read_bytes())["To"]) for path in mails)
+
+
+def test_report_mails_what_it_made(brewtopia: Brewtopia, mailing: Path) -> None:
+    """`--email` mails the recipients once, `--to` somebody else instead, `--resend` again."""
+    page = f"{mailing / 'output' / 'trends' / 'Leeds.html'}\n"
+    asked = ("report", "trends", "--branch=Leeds")
+    assert brewtopia(*asked).out == page
+    assert mailed_to(mailing) == []
+    first = brewtopia(*asked, "--email")
+    assert first == (0, f"{page}Trends: Leeds mailed to all@example.org\n", "")
+    assert "was mailed before to all@example.org" in brewtopia(*asked, "--email").out
+    assert "Leeds mailed to all@example.org" in brewtopia(*asked, "--email", "--resend").out
+    assert mailed_to(mailing) == ["all@example.org"]
+    brewtopia(*asked, "--to=x@example.org", "--to=y@example.org")
+    assert mailed_to(mailing) == ["all@example.org", "x@example.org", "y@example.org"]
+
+
+def test_a_mail_that_cannot_leave_is_named(
+    brewtopia: Brewtopia, mailing: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A page is printed though its mail failed: that ends with 1 and the command to try again."""
+    monkeypatch.setattr(sending, "PAUSES_SECONDS", (0, 0))
+    monkeypatch.setenv("BREWTOPIA_MAIL", "smtp://127.0.0.1:9?tls=never")
+    ended = brewtopia("report", "trends", "--branch=Leeds", "--email")
+    assert ended.code == 1
+    assert ended.out.endswith("Leeds.html\n")
+    assert "was not mailed to all@example.org: the connection" in ended.err
+    assert "try again: brewtopia report trends --branch Leeds" in ended.err
+
+
+def test_a_report_for_nobody_is_not_made_to_be_mailed(
+    brewtopia: Brewtopia, mailing: Path, asked: list[dict[str, Any]]
+) -> None:
+    """`--email` for a report without recipients is wrong usage before any notebook runs."""
+    definition = mailing / "reports" / "trends.toml"
+    definition.write_text(definition.read_text().replace('"all@example.org"', ""))
+    ended = brewtopia("report", "trends", "--branch=Leeds", "--email")
+    assert (ended.code, asked) == (2, [])
+    assert "name them in reports/trends.toml" in ended.err
+
+
+# --- schedules
+
+
+def test_schedules_are_listed(brewtopia: Brewtopia, mailing: Path) -> None:
+    """`list` has each report with its rule and its next time, `next` the times that come."""
+    (listed,) = json.loads(brewtopia("schedule", "list", "--json").out)
+    assert (listed["cron"], listed["time zone"]) == ("0 7 * * mon", "Europe/London")
+    assert (listed["last"], listed["state"]) == (None, None)
+    coming = brewtopia("schedule", "next", "--count=3").out.splitlines()
+    assert len(coming) == 3
+    assert all(re.fullmatch(r"Mon \d{4}-\d\d-\d\dT07:00\+0[01]:00  trends", one) for one in coming)
+    moment = datetime.fromisoformat(listed["next"])
+    assert coming[0].split()[1] == moment.isoformat(timespec="minutes")
+    assert "trends" in brewtopia("schedule", "list").out
+
+
+def test_a_broken_definition_is_named_in_the_list(brewtopia: Brewtopia, mailing: Path) -> None:
+    """`list` shows the schedules it can read, names the file it cannot, and ends with 1."""
+    (mailing / "reports" / "broken.toml").write_text("title =")
+    ended = brewtopia("schedule", "list")
+    assert ended.code == 1
+    assert "trends" in ended.out
+    assert "broken.toml" in ended.err
+
+
+def test_due_tells_what_failed(brewtopia: Brewtopia, mailing: Path) -> None:
+    """`due` does nothing where nothing is due; what is due and fails is named, with 1, and mailed."""
+    assert brewtopia("schedule", "due") == (0, "", "")
+    week_ago = (datetime.now(UTC) - timedelta(days=7)).isoformat()
+    with Ledger(mailing / "data" / "runs.sqlite").transaction() as rows:
+        rows.execute("update schedules set handled_until = ?", (week_ago,))
+    ended = brewtopia("schedule", "due")
+    assert ended.code == 1
+    assert "there is no warehouse" in ended.err
+    assert mailed_to(mailing) == ["it@example.org"]
+    assert brewtopia("schedule", "due").code == 0
+    (listed,) = json.loads(brewtopia("schedule", "list", "--json").out)
+    assert listed["state"] == "failed"
 
 
 # --- doctor and lab

@@ -3,6 +3,7 @@
 import email
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date, datetime
 from email.message import EmailMessage
 from email.policy import default
@@ -248,6 +249,19 @@ def test_owners_get_one_digest(tmp_path: Path) -> None:
     assert "--resend" in plain
     assert report_failures(settings, definition(), [made(tmp_path)]) == []
     assert report_failures(settings, definition(owners=[]), runs) == []
+
+
+def test_a_traceback_is_told_once_and_short(tmp_path: Path) -> None:
+    """Of several runs with one traceback the first has it, without the code around its lines."""
+    trace = "Cell In[4], line 2\n      1 import this\n----> 2 1 / 0\nZeroDivisionError: division"
+    runs = [failed(tmp_path, traceback=trace)]
+    runs += [replace(runs[0], branch=name, title=f"Trends: {name}") for name in ("York", "Hull")]
+    report_failures(settings_for(tmp_path), definition(), runs)
+    (mail,) = mails(tmp_path)
+    plain = mail.get_body(("plain",)).get_content()  # type: ignore[union-attr]
+    assert plain.count("----> 2 1 / 0") == 1
+    assert "import this" not in plain
+    assert plain.count("The traceback is that of Trends: Leeds.") == 2
 
 
 def test_the_command_is_safe_to_paste(tmp_path: Path) -> None:

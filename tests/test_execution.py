@@ -1,11 +1,13 @@
 """Runs of notebooks: typed values, a limit of time, charts counted, and no secret told."""
 
 import contextlib
+import email
 import html
 import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
+from email.policy import default
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +16,17 @@ from report_project import LAST_DAY, Reported, settings_of
 from test_kernels import assert_ends
 from test_reports import PARAMETERS, Page, add_report, elsewhere
 
-from brewtopia_lib import pdf
+from brewtopia_lib import pdf, sending
 from brewtopia_lib.batches import ReportRun
+from brewtopia_lib.definitions import load_definition
+from brewtopia_lib.delivery import deliver, report_failures
 from brewtopia_lib.errors import UsageError
 from brewtopia_lib.ingest import ingest
 from brewtopia_lib.reports import run_report
 from brewtopia_lib.runs import Ledger
 from brewtopia_lib.sample import write_sample
 from brewtopia_lib.settings import Settings
+from brewtopia_lib.transports import Outbox
 
 Try = Callable[..., ReportRun]
 SECRETS = {
@@ -221,6 +226,11 @@ TELL = (
         "parent = pathlib.Path(f'/proc/{os.getppid()}/environ').read_bytes()\n"
         "print(parent if START == 'warm' else '')"
     ),
+    (
+        "from brewtopia_lib.page import DIGEST\nfrom IPython.display import display\n"
+        "seen = [f'{k}={v}' for k, v in os.environ.items() if k.startswith('AWS_')]\n"
+        "display({DIGEST: [{'title': str(seen), 'notices': seen}], 'text/html': ''}, raw=True)"
+    ),
 )
 
 
@@ -236,12 +246,13 @@ def test_no_secret_gets_out(
     capfd: pytest.CaptureFixture[str],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """A notebook that tells all it sees tells no secret: not in pages, notebooks, ledger or logs.
+    """A notebook that tells all it sees tells no secret: in pages, notebooks, mails, ledger or logs.
 
     Where its data are in the cloud it needs some of them, and they are hidden in what it says.
     """
     for name, value in SECRETS.items():
         monkeypatch.setenv(name, value)
+    monkeypatch.setattr(sending, "find_transport", lambda _: Outbox(tmp_path / "outbox"))
     (reported.folder / ".env").write_text(f"BREWTOPIA_MAIL={SECRETS['BREWTOPIA_MAIL']}\n")
     changed = {"mail": SECRETS["BREWTOPIA_MAIL"]} | ({"raw": raw} if raw != "local" else {})
     tell = [cell.replace("START", repr(start)) for cell in TELL]
@@ -254,8 +265,15 @@ def test_no_secret_gets_out(
             "known = 'aws/s3cret+key'\nraise ValueError(f'no way in with {known} and {word}')",
             changed=changed,
             kernel=start,
+            declared='owners = ["it@example.org"]',
             parameters={"word": 'session"s3cret'},
         )
+        settings = reported.settings.model_copy(
+            update=changed | {"runs": str(tmp_path / "runs.sqlite")}
+        )
+        definition = load_definition("tried")
+        deliver(settings, definition, [done], to=["a@example.org"])
+        report_failures(settings, definition, [told])
     finally:
         (reported.folder / ".env").write_text("")
     assert told.error == "cell 3: ValueError: no way in with [hidden] and [hidden]"
@@ -264,7 +282,14 @@ def test_no_secret_gets_out(
     for path in tmp_path.rglob("*"):
         if path.is_file():
             texts[str(path)] = path.read_bytes().decode("utf-8", "replace")
-    assert len(texts) > 6
+        if path.suffix == ".eml":
+            mail = email.message_from_bytes(path.read_bytes(), policy=default)
+            parts = [part for part in mail.walk() if part.get_content_maintype() == "text"]
+            texts |= {f"{path} {n}": part.get_content() for n, part in enumerate(parts)}
+            texts[f"{path} headers"] = str(mail.items())
+    mails = {name: text for name, text in texts.items() if ".eml " in name}
+    assert len(mails) == 7
+    assert (sum("[hidden]" in text for text in mails.values()) > 2) == (raw != "local")
     found = [(name, word) for name, text in texts.items() for word in SPELLINGS if word in text]
     assert found == []
 

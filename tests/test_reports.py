@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from report_project import (
     DOLLARS,
+    ROOT,
     SCRIPT,
     SQL_BRANCH_KEPT,
     Reported,
@@ -280,6 +281,25 @@ def test_a_definition_that_is_wrong_is_named(project: Path, content: str, says: 
 PARAMETERS = "branch: str = 'Leeds'"
 
 
+def test_the_report_of_the_documentation_is_one(
+    reported: Reported, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The notebook and the definition that docs/reports.md begins with make a page."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".env").touch()
+    (tmp_path / "reports").mkdir()
+    text = (ROOT / "docs" / "reports.md").read_text()
+    cells = re.findall("```python\n(.*?)```", text, re.DOTALL)
+    add_report(tmp_path, "best_day", *cells, for_each=False)
+    (definition,) = re.findall("```toml\n(.*?)```", text, re.DOTALL)
+    assert 'notebook = "notebooks/reports/best_day.ipynb"' in definition
+    definition = definition.replace("notebooks/reports/", "")
+    (tmp_path / "reports" / "best_day.toml").write_text(definition)
+    (run,) = run_report(elsewhere(reported, tmp_path / "output"), "best_day")
+    assert run.page == tmp_path / "output" / "best_day" / "best_day.html", run.error
+    assert "revenue" in Page(run.page.read_text()).text
+
+
 @pytest.fixture
 def failing(inside: Reported) -> Iterator[Reported]:
     """A report that fails for one branch and is fine for the others."""
@@ -363,7 +383,7 @@ def test_a_page_that_is_made_ends_the_failure_of_before(
     """After a run that is done, the page and the notebook of an older failure are gone."""
     settings = elsewhere(failing, tmp_path)
     with monkeypatch.context() as broken:
-        broken.setattr(reports, "chart_fault", lambda *_: "no charts")
+        broken.setattr(batches, "chart_fault", lambda *_: "no charts")
         (run,) = run_report(settings, "picky", branches=["Leeds"])
     assert run.error == "no charts"
     assert (tmp_path / "picky" / "leeds.failed.html").exists()
