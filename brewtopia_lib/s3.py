@@ -74,6 +74,10 @@ CAUSES = {
     "PermanentRedirect": _OTHER_REGION,
     "301": _OTHER_REGION,
     "InvalidRegionError": ("AWS_REGION is no region", "set it to the bucket's"),
+    "400": (  # all there is of an answer without a body
+        "S3 does not accept the credentials or the region",
+        "sign in again, and check AWS_REGION",
+    ),
     "NoSuchKey": _NOT_THERE,
     "404": _NOT_THERE,
     "InvalidObjectState": ("it is archived", "restore it first"),

@@ -510,6 +510,25 @@ def test_four_loaders_at_once(tmp_path: Path, redshift: StandIn) -> None:
     twins.assert_equal()
 
 
+@needs_stand_in
+def test_what_another_loaded_meanwhile_stays(twins: Twins, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A batch that came and was loaded after a load had looked at the lake is not taken for gone."""
+    looks: list[list[str]] = []
+
+    def batches(lake: Lake) -> list[str]:
+        looks.append(look(lake))
+        if len(looks) == 1:
+            twins.ingest({"Hull_1.csv": till([Order(branch="Hull")])})
+        return looks[-1]
+
+    twins.clean({"Leeds_1.csv": b""})
+    look = Lake.batches
+    monkeypatch.setattr(Lake, "batches", batches)
+    load(twins.location, twins.lake)
+    twins.assert_equal()
+    assert load(twins.location, twins.lake).objects == 0
+
+
 FAULTS = [
     ("drop", "^begin$"),
     ("drop", "^lock table load_ledger"),

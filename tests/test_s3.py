@@ -11,7 +11,7 @@ from s3_server import ENVIRONMENT, SECRETIVE, Flaky, S3Server, refusal, reset_co
 
 from brewtopia_lib import cli
 from brewtopia_lib import s3 as s3_module
-from brewtopia_lib.errors import S3Error, UsageError
+from brewtopia_lib.errors import RetryableError, S3Error, UsageError
 from brewtopia_lib.s3 import THREADS, Bucket, S3Path, Stored, in_parallel
 
 ODD_KEYS = [
@@ -215,6 +215,13 @@ def test_a_refusal_is_one_line(
     assert says.format(right=RIGHTS[action]) in told(action)
 
 
+def test_a_refusal_without_a_body(s3: S3Server) -> None:
+    """Where S3 gives a bare status only, that says as much as it can."""
+    s3.fault = lambda *_: refusal("400 Bad Request", "ExpiredToken")
+    with pytest.raises(S3Error, match="cannot be read: .* sign in again, and check AWS_REGION"):
+        Bucket("tills").look("raw/a")
+
+
 def test_another_region_is_named(s3: S3Server) -> None:
     """Where S3 says in which region the bucket is, so do we."""
     s3.fault = lambda *_: refusal(
@@ -297,6 +304,8 @@ def test_what_stays_busy_is_told(s3: S3Server, monkeypatch: pytest.MonkeyPatch) 
     assert requests == {"get": 3}
     s3.fault = lambda *_: reset_connection
     assert "run it again in a while" in told("listed")
+    with pytest.raises(RetryableError):
+        LIST()
 
 
 # --- doctor

@@ -40,6 +40,8 @@ _ABSENT = {
     r"\brange\s+between\b": "range frames",
     r"\bas\s+(?:not\s+)?materialized\b": "materialized CTEs",
 }
+_FETCH = re.compile(r"\s*fetch\s+forward\s+(?P<count>\d+|all)\b", re.IGNORECASE)
+_FETCHED_OF_A_SINGLE_NODE = 1_000
 _FRAMELESS = re.compile(
     r"\b(?:sum|avg|count|min|max)\s*\((?:[^()]|\([^()]*\))*\)\s*over\s*\((?P<window>[^()]*)\)",
     re.IGNORECASE,
@@ -59,6 +61,9 @@ def to_postgres(sql: str) -> str:
     for pattern, name in _ABSENT.items():
         if re.search(pattern, bare, re.IGNORECASE):
             raise Unsupported(f"Redshift has no {name}")
+    fetch = _FETCH.match(bare)
+    if fetch and (fetch["count"] == "all" or int(fetch["count"]) > _FETCHED_OF_A_SINGLE_NODE):
+        raise Unsupported("the fetch size exceeds the limit of 1000 for a single node")
     for match in _FRAMELESS.finditer(bare):
         window = match["window"].lower()
         if "order by" in window and "rows" not in window:

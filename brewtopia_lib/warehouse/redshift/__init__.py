@@ -1,7 +1,7 @@
 """The warehouse in Amazon Redshift: the same tables and answers as in DuckDB."""
 
-from collections.abc import Iterator, Mapping
-from typing import Self
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Self
 
 import pandas as pd
 
@@ -22,6 +22,10 @@ __all__ = [
     "load",
     "parse",
 ]
+
+
+_FETCHED_AT_ONCE = 1_000
+"""A cluster of a single node gives no more of a cursor's rows at a time."""
 
 
 class RedshiftWarehouse:
@@ -71,12 +75,21 @@ class RedshiftWarehouse:
         A connection that is lost on the way ends it with WarehouseUnavailableError.
         """
         self._run(f"declare brewtopia_rows cursor for {sql}", parameters)
+        is_first = True
         try:
-            fetch = f"fetch forward {int(rows_at_once)} from brewtopia_rows"
-            result = self._run(fetch)
-            yield to_frame(result)
-            while result.rows and (result := self._run(fetch)).rows:
-                yield to_frame(result)
+            while True:
+                rows: list[Sequence[Any]] = []
+                while len(rows) < rows_at_once:
+                    wanted = min(_FETCHED_AT_ONCE, rows_at_once - len(rows))
+                    result = self._run(f"fetch forward {wanted} from brewtopia_rows")
+                    rows += result.rows
+                    if not result.rows:
+                        break
+                if rows or is_first:
+                    yield to_frame(Result(result.columns, rows))
+                if not result.rows:
+                    return
+                is_first = False
         finally:
             if self._session is not None and self._session.is_in_transaction:
                 self._session.execute("close brewtopia_rows")

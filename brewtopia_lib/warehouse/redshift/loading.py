@@ -2,7 +2,7 @@
 
 import random
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
 
 from brewtopia_lib.errors import RetryableError, WarehouseError
@@ -72,11 +72,12 @@ class _Load:
         try:
             migrate(self._session)
             loaded = Loaded(0, 0, 0)
-            if any(self._changes()):
+            found = set(self._lake.batches())
+            if any(self._changes(found)):
                 with self._session.transaction():
                     # the lock before all else: the snapshot must not be older than it
                     self._session.execute("lock table load_ledger")
-                    self.committing = loaded = self._replace()
+                    self.committing = loaded = self._replace(found)
             return loaded if loaded.objects else self._committed(unknown)
         except StatementError as error:
             raise WarehouseError(
@@ -92,15 +93,18 @@ class _Load:
                 return loaded
         return Loaded(0, 0, 0)
 
-    def _changes(self) -> tuple[list[str], list[str]]:
-        """The batches that the ledger lacks, and those that the lake no longer has."""
+    def _changes(self, found: Collection[str]) -> tuple[list[str], list[str]]:
+        """The batches found in the lake that the ledger lacks, and those that the lake no longer
+        has."""
         known = set(self._session.execute("select distinct batch from load_ledger").first_column)
-        found = set(self._lake.batches())
-        return sorted(found - known), sorted(known - found)
+        gone = known.difference(found)
+        if gone:  # or written, and loaded by another, since the lake was looked at
+            gone.difference_update(self._lake.batches())
+        return sorted(set(found) - known), sorted(gone)
 
-    def _replace(self) -> Loaded:
+    def _replace(self, found: Collection[str]) -> Loaded:
         session = self._session
-        fresh, gone = self._changes()
+        fresh, gone = self._changes(found)
         for some in _slices(gone):
             condition, values = _one_of(some)
             session.execute(f"delete from load_ledger where {condition}", values)
