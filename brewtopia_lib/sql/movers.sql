@@ -34,28 +34,10 @@ comparable_days as (
     having count(*) = 2
 ),
 
-sold as (
-    select
-        product || coalesce(' - ' || flavour, '') as product,
-        size,
-        branch,
-        case
-            when sold_on > cast(:until as date) - 7 * cast(:weeks as integer) then sold_on
-            else sold_on + 7 * cast(:weeks as integer)
-        end as aligned_on,
-        sold_on > cast(:until as date) - 7 * cast(:weeks as integer) as in_period,
-        sum(units) as units,
-        sum(revenue) as revenue
-    from hourly_sales
-    where sold_on > cast(:until as date) - 14 * cast(:weeks as integer)
-        and sold_on <= cast(:until as date)
-        and (cast(:branch as varchar) is null or branch = cast(:branch as varchar))
-    group by 1, 2, 3, 4, 5
-),
-
+-- Only comparable rows are added up, and products named when few rows are left of many.
 priced as (
     select
-        sold.product,
+        sold.product || coalesce(' - ' || sold.flavour, '') as product,
         sold.size,
         sold.branch,
         cast(sum(case when sold.in_period then sold.revenue else 0 end) as decimal(18, 2))
@@ -64,11 +46,40 @@ priced as (
             as revenue_before,
         sum(case when sold.in_period then sold.units else 0 end) as units,
         sum(case when not sold.in_period then sold.units else 0 end) as units_before
-    from sold
-    inner join comparable_days
-        on comparable_days.branch = sold.branch
-        and comparable_days.aligned_on = sold.aligned_on
-    group by sold.product, sold.size, sold.branch
+    from (
+        select
+            hourly.product,
+            hourly.flavour,
+            hourly.size,
+            hourly.branch,
+            hourly.in_period,
+            sum(hourly.units) as units,
+            sum(hourly.revenue) as revenue
+        from (
+            select
+                product,
+                flavour,
+                size,
+                branch,
+                case
+                    when sold_on > cast(:until as date) - 7 * cast(:weeks as integer) then sold_on
+                    else sold_on + 7 * cast(:weeks as integer)
+                end as aligned_on,
+                sold_on > cast(:until as date) - 7 * cast(:weeks as integer) as in_period,
+                units,
+                revenue
+            from hourly_sales
+            where sold_on > cast(:until as date) - 14 * cast(:weeks as integer)
+                and sold_on <= cast(:until as date)
+                and (cast(:branch as varchar) is null or branch = cast(:branch as varchar))
+        ) as hourly
+        inner join comparable_days
+            on comparable_days.branch = hourly.branch
+            and comparable_days.aligned_on = hourly.aligned_on
+        group by
+            hourly.product, hourly.flavour, hourly.size, hourly.branch, hourly.in_period
+    ) as sold
+    group by 1, 2, 3
 ),
 
 repriced as (

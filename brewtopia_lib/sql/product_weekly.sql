@@ -8,29 +8,22 @@ history as (
 ),
 
 sold as (
-    select
-        branch,
-        sold_on,
-        product,
-        flavour,
-        sum(units) as units,
-        sum(revenue) as revenue
+    select sold_on, product, flavour, sum(units) as units, sum(revenue) as revenue
     from hourly_sales
     where sold_on >= cast(date_trunc('week', cast(:until as date)) as date)
         - 7 * (greatest(26, 2 * cast(:weeks as integer)) - 1)
         and sold_on <= cast(:until as date)
         and (cast(:branch as varchar) is null or branch = cast(:branch as varchar))
-    group by branch, sold_on, product, flavour
+    group by sold_on, product, flavour
 ),
 
-branch_days as (
+asked as (
     select
-        sold_on,
+        cast(date_trunc('week', sold_on) as date) as week_start,
         sum(case when is_asked then units else 0 end) as units,
         sum(case when is_asked then revenue else 0 end) as revenue
     from (
         select
-            branch,
             sold_on,
             units,
             revenue,
@@ -39,23 +32,34 @@ branch_days as (
                 as is_asked
         from sold
     ) as named
-    group by branch, sold_on
+    group by cast(date_trunc('week', sold_on) as date)
+),
+
+traded as (
+    select cast(date_trunc('week', sold_on) as date) as week_start, count(*) as days
+    from (
+        select distinct branch, sold_on
+        from hourly_sales
+        where sold_on >= cast(date_trunc('week', cast(:until as date)) as date)
+            - 7 * (greatest(26, 2 * cast(:weeks as integer)) - 1)
+            and sold_on <= cast(:until as date)
+            and (cast(:branch as varchar) is null or branch = cast(:branch as varchar))
+    ) as branch_days
+    group by cast(date_trunc('week', sold_on) as date)
 ),
 
 final as (
     select
-        cast(date_trunc('week', branch_days.sold_on) as date) as week_start,
-        count(*) as days,
-        cast(date_trunc('week', branch_days.sold_on) as date) >= history.first_day
-            and cast(date_trunc('week', branch_days.sold_on) as date) + 6
-            <= cast(:until as date) as complete,
-        cast(sum(branch_days.units) as bigint) as units,
-        sum(branch_days.revenue) as revenue,
-        cast(sum(branch_days.revenue) as double precision)
-            / nullif(sum(branch_days.units), 0) as average_price
-    from branch_days
+        asked.week_start,
+        traded.days,
+        asked.week_start >= history.first_day
+            and asked.week_start + 6 <= cast(:until as date) as complete,
+        cast(asked.units as bigint) as units,
+        asked.revenue,
+        cast(asked.revenue as double precision) / nullif(asked.units, 0) as average_price
+    from asked
+    inner join traded on traded.week_start = asked.week_start
     cross join history
-    group by cast(date_trunc('week', branch_days.sold_on) as date), history.first_day
 )
 
 select * from final

@@ -11,24 +11,20 @@ trading_days as (
         and (cast(:branch as varchar) is null or branch = cast(:branch as varchar))
 ),
 
-product_days as (
+last_sales as (
     select
         branch,
         product || coalesce(' - ' || flavour, '') as product,
-        sold_on,
-        sum(units) as units,
-        sum(revenue) as revenue
-    from hourly_sales
-    where sold_on > cast(:until as date) - 7 * cast(:weeks as integer) - 70
-        and sold_on <= cast(:until as date)
-        and (cast(:branch as varchar) is null or branch = cast(:branch as varchar))
-    group by 1, 2, 3
-),
-
-last_sales as (
-    select branch, product, max(sold_on) as last_sold_on
-    from product_days
-    group by branch, product
+        max(last_sold_on) as last_sold_on
+    from (
+        select branch, product, flavour, max(sold_on) as last_sold_on
+        from hourly_sales
+        where sold_on > cast(:until as date) - 7 * cast(:weeks as integer) - 70
+            and sold_on <= cast(:until as date)
+            and (cast(:branch as varchar) is null or branch = cast(:branch as varchar))
+        group by branch, product, flavour
+    ) as sold
+    group by 1, 2
 ),
 
 silences as (
@@ -59,6 +55,21 @@ reference_days as (
         and trading_days.sold_on <= silences.last_sold_on
     group by silences.branch, silences.last_sold_on
     having count(*) >= 7
+),
+
+-- Only branches with a silence: few rows of many.
+product_days as (
+    select
+        branch,
+        product || coalesce(' - ' || flavour, '') as product,
+        sold_on,
+        sum(units) as units,
+        sum(revenue) as revenue
+    from hourly_sales
+    where sold_on > cast(:until as date) - 7 * cast(:weeks as integer) - 70
+        and sold_on <= cast(:until as date)
+        and branch in (select branch from silences)
+    group by 1, 2, 3
 ),
 
 reference_sales as (

@@ -33,42 +33,58 @@ comparable_days as (
     having count(*) = 2
 ),
 
+-- Products are named when few rows are left of many.
 sold as (
     select
-        product || coalesce(' - ' || flavour, '') as product,
-        branch,
-        case
-            when sold_on > cast(:until as date) - 7 * cast(:weeks as integer) then sold_on
-            else sold_on + 7 * cast(:weeks as integer)
-        end as aligned_on,
-        sold_on > cast(:until as date) - 7 * cast(:weeks as integer) as in_period,
-        sum(units) as units,
-        sum(revenue) as revenue
-    from hourly_sales
-    where sold_on > cast(:until as date) - 14 * cast(:weeks as integer)
-        and sold_on <= cast(:until as date)
-        and (cast(:branch as varchar) is null or branch = cast(:branch as varchar))
-    group by 1, 2, 3, 4
+        hourly.product || coalesce(' - ' || hourly.flavour, '') as product,
+        hourly.in_period,
+        hourly.is_comparable,
+        hourly.units,
+        hourly.revenue
+    from (
+        select
+            placed.product,
+            placed.flavour,
+            placed.in_period,
+            comparable_days.branch is not null as is_comparable,
+            sum(placed.units) as units,
+            sum(placed.revenue) as revenue
+        from (
+            select
+                product,
+                flavour,
+                branch,
+                case
+                    when sold_on > cast(:until as date) - 7 * cast(:weeks as integer) then sold_on
+                    else sold_on + 7 * cast(:weeks as integer)
+                end as aligned_on,
+                sold_on > cast(:until as date) - 7 * cast(:weeks as integer) as in_period,
+                units,
+                revenue
+            from hourly_sales
+            where sold_on > cast(:until as date) - 14 * cast(:weeks as integer)
+                and sold_on <= cast(:until as date)
+                and (cast(:branch as varchar) is null or branch = cast(:branch as varchar))
+        ) as placed
+        left join comparable_days
+            on comparable_days.branch = placed.branch
+            and comparable_days.aligned_on = placed.aligned_on
+        group by 1, 2, 3, 4
+    ) as hourly
 ),
 
 products as (
     select
-        sold.product,
-        sum(case when sold.in_period then sold.revenue else 0 end) as revenue,
-        sum(case when sold.in_period then sold.units else 0 end) as units,
-        sum(case when not sold.in_period then sold.revenue else 0 end) as revenue_before,
-        sum(case
-            when sold.in_period and comparable_days.branch is not null then sold.revenue else 0
-        end) as revenue_comparable,
-        sum(case
-            when not sold.in_period and comparable_days.branch is not null then sold.revenue else 0
-        end) as revenue_comparable_before,
-        max(case when sold.in_period then 1 else 0 end) as sold_in_period
+        product,
+        sum(case when in_period then revenue else 0 end) as revenue,
+        sum(case when in_period then units else 0 end) as units,
+        sum(case when not in_period then revenue else 0 end) as revenue_before,
+        sum(case when in_period and is_comparable then revenue else 0 end) as revenue_comparable,
+        sum(case when not in_period and is_comparable then revenue else 0 end)
+            as revenue_comparable_before,
+        max(case when in_period then 1 else 0 end) as sold_in_period
     from sold
-    left join comparable_days
-        on comparable_days.branch = sold.branch
-        and comparable_days.aligned_on = sold.aligned_on
-    group by sold.product
+    group by product
 ),
 
 ranked as (
