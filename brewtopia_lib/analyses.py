@@ -76,6 +76,8 @@ def _limit(limit: int) -> int:
 def coverage(warehouse: Queryable) -> pd.DataFrame:
     """What the warehouse holds, in one row.
 
+        bt.analyses.coverage(warehouse)
+
     Columns: first_day, last_day (NaT when empty), branches, orders, lines, revenue, files
     (current ones), loaded_at (of the newest), rejected (rows), revenue_not_counted (£ of rejected
     rows whose total could be read; repeated rows are counted already and add nothing).
@@ -86,6 +88,8 @@ def coverage(warehouse: Queryable) -> pd.DataFrame:
 def branches(warehouse: Queryable) -> pd.DataFrame:
     """Every branch and how far its data reach, by name.
 
+        bt.analyses.branches(warehouse)
+
     Columns: branch, first_day, last_day, days (with orders), orders, revenue.
     """
     return _run(warehouse, "branches")
@@ -95,6 +99,8 @@ def headline(
     warehouse: Queryable, *, until: date, weeks: int = 4, branch: str | None = None
 ) -> pd.DataFrame:
     """The period in one row, beside the period before and last year.
+
+        bt.analyses.headline(warehouse, until=date(2024, 6, 30), weeks=4, branch="Leeds")
 
     Columns: revenue, orders, average_basket (£ an order), items, items_per_order, days_traded
     (branch-days with orders), branches (with orders); the same with `_before` and `_last_year`,
@@ -115,6 +121,8 @@ def daily(
 ) -> pd.DataFrame:
     """Each day of the period and of the eight weeks before it, from the first day with data.
 
+        bt.analyses.daily(warehouse, until=date(2024, 6, 30), weeks=4, branch="Leeds")
+
     Columns: sold_on, weekday (1 is Monday), revenue (NaN on a day without data), orders, items,
     average_basket, revenue_same_weekday_last_week, revenue_four_week_average (the same weekday
     in the four weeks before, at least two of them), revenue_last_year (364 days earlier), and
@@ -127,6 +135,8 @@ def weekly(
     warehouse: Queryable, *, until: date, weeks: int = 4, branch: str | None = None
 ) -> pd.DataFrame:
     """Each of the last 26 weeks, Monday to Sunday (or of `2 * weeks`, if that is more).
+
+        bt.analyses.weekly(warehouse, until=date(2024, 6, 30), weeks=4, branch="Leeds")
 
     Columns: week_start, days (branch-days with orders), complete (all seven days lie between the
     first day with data and `until`), revenue, orders, items, average_basket, change_week_before,
@@ -141,6 +151,8 @@ def top_products(
     warehouse: Queryable, *, until: date, weeks: int = 4, branch: str | None = None, limit: int = 10
 ) -> pd.DataFrame:
     """The `limit` products of most revenue and the `limit` of most units: up to twice `limit` rows.
+
+        bt.analyses.top_products(warehouse, until=date(2024, 6, 30), weeks=4, branch="Leeds")
 
     Columns: product (with ` - flavour` where it has one, sizes together), revenue, units,
     revenue_share, unit_share (of all products), revenue_rank, units_rank, revenue_before,
@@ -173,6 +185,8 @@ def movers(
 ) -> pd.DataFrame:
     """How far each product's revenue moved, and how much of that is price, volume and mix.
 
+        bt.analyses.movers(warehouse, until=date(2024, 6, 30), weeks=4, branch="Leeds")
+
     All like for like: revenue here is that of comparable branch-days, and without any the frame
     is empty. The largest move in pounds comes first.
 
@@ -189,6 +203,8 @@ def weekday_hours(
 ) -> pd.DataFrame:
     """What one branch takes in each hour of the week, on average over the period.
 
+        bt.analyses.weekday_hours(warehouse, until=date(2024, 6, 30), weeks=4, branch="Leeds")
+
     Columns: weekday (1 is Monday), hour (10 is from 10:00 to 10:59), revenue_per_hour,
     orders_per_hour, days (branch-days with orders on that weekday: what the averages are over).
     """
@@ -199,6 +215,8 @@ def day_parts(
     warehouse: Queryable, *, until: date, weeks: int = 4, branch: str | None = None
 ) -> pd.DataFrame:
     """Morning (before 11:00), Midday (to 14:00), Afternoon (to 17:00) and Evening, in this order.
+
+        bt.analyses.day_parts(warehouse, until=date(2024, 6, 30), weeks=4, branch="Leeds")
 
     Columns: day_part, revenue, orders, share (of revenue), revenue_before, share_before, change
     (of revenue, like for like). A part without an order in either period has no row.
@@ -211,6 +229,8 @@ def product_mix(
 ) -> pd.DataFrame:
     """Every product, size and flavour sold in the period, by revenue.
 
+        bt.analyses.product_mix(warehouse, until=date(2024, 6, 30), weeks=4, branch="Leeds")
+
     Columns: product (plain), size, flavour (NaN where it has none), units, revenue, unit_share,
     revenue_share, average_price (£ a unit).
     """
@@ -222,6 +242,8 @@ def size_mix(
 ) -> pd.DataFrame:
     """Which sizes sell, among products that come in more than one.
 
+        bt.analyses.size_mix(warehouse, until=date(2024, 6, 30), weeks=4, branch="Leeds")
+
     Columns: size, units, revenue, unit_share, unit_share_before.
     """
     return _run(warehouse, "size_mix", **_period(until, weeks, branch))
@@ -231,6 +253,8 @@ def branch_league(
     warehouse: Queryable, *, until: date, weeks: int = 4, branch: str | None = None
 ) -> pd.DataFrame:
     """Branches by revenue and by change; with `branch`, that one's row with its rank in the chain.
+
+        bt.analyses.branch_league(warehouse, until=date(2024, 6, 30), weeks=4)
 
     Columns: branch, revenue, orders, average_basket, revenue_before, change (like for like),
     revenue_rank, change_rank (NaN without a change), days_traded, days_traded_before, comparable
@@ -244,6 +268,8 @@ def tender_mix(
 ) -> pd.DataFrame:
     """How customers pay.
 
+        bt.analyses.tender_mix(warehouse, until=date(2024, 6, 30), weeks=4, branch="Leeds")
+
     Columns: payment (CARD, CASH, UNKNOWN or what a feed declares), orders, revenue, order_share,
     revenue_share, revenue_before, order_share_before.
     """
@@ -255,6 +281,8 @@ def basket_sizes(
 ) -> pd.DataFrame:
     """How many items an order has.
 
+        bt.analyses.basket_sizes(warehouse, until=date(2024, 6, 30), weeks=4, branch="Leeds")
+
     Columns: items (7 is seven or more), orders, order_share, revenue.
     """
     return _run(warehouse, "basket_sizes", **_period(until, weeks, branch))
@@ -264,6 +292,8 @@ def pairs(
     warehouse: Queryable, *, until: date, weeks: int = 4, branch: str | None = None, limit: int = 10
 ) -> pd.DataFrame:
     """The `limit` pairs bought together most beyond chance, among the 40 products in most orders.
+
+        bt.analyses.pairs(warehouse, until=date(2024, 6, 30), weeks=4, branch="Leeds")
 
     Columns: product_a, product_b (with ` - flavour`; a is in fewer orders), orders_together (at
     least 30), orders_a, orders_b, attach_rate (share of a's orders with b), lift (how many times
@@ -277,6 +307,8 @@ def missing_days(
 ) -> pd.DataFrame:
     """Branch-days of the period without an order on a weekday the branch normally trades.
 
+        bt.analyses.missing_days(warehouse, until=date(2024, 6, 30), weeks=4, branch="Leeds")
+
     Columns: branch, sold_on, weekday (1 is Monday), expected_revenue (mean of the branch's same
     weekdays that traded, among the eight before).
     """
@@ -288,6 +320,8 @@ def silent_products(
 ) -> pd.DataFrame:
     """Products that a branch sold nearly every day and then, during the period, not at all.
 
+        bt.analyses.silent_products(warehouse, until=date(2024, 6, 30), weeks=4, branch="Leeds")
+
     Columns: branch, product (with ` - flavour`), last_sold_on, days_silent (trading days since),
     expected_units (over those days), weekly_revenue (£ a week it took before).
     """
@@ -297,6 +331,8 @@ def silent_products(
 def quality_summary(warehouse: Queryable) -> pd.DataFrame:
     """Rejected rows by reason, most rows first.
 
+        bt.analyses.quality_summary(warehouse)
+
     Columns: reason, rows, files, revenue_not_counted (£; nothing for repeated rows).
     """
     return _run(warehouse, "quality_summary")
@@ -304,6 +340,8 @@ def quality_summary(warehouse: Queryable) -> pd.DataFrame:
 
 def quality_files(warehouse: Queryable) -> pd.DataFrame:
     """The current version of every file; first those with rejected rows or without rows.
+
+        bt.analyses.quality_files(warehouse)
 
     Columns: source, feed, rows, orders, lines, rejected, revenue, revenue_not_counted,
     cleaned_at.
@@ -314,6 +352,8 @@ def quality_files(warehouse: Queryable) -> pd.DataFrame:
 def mismatched_totals(warehouse: Queryable) -> pd.DataFrame:
     """Orders whose total at the till is not the sum of their lines, by branch.
 
+        bt.analyses.mismatched_totals(warehouse)
+
     Columns: branch, orders, difference (£, till total minus lines).
     """
     return _run(warehouse, "mismatched_totals")
@@ -321,6 +361,8 @@ def mismatched_totals(warehouse: Queryable) -> pd.DataFrame:
 
 def look_alikes(warehouse: Queryable) -> pd.DataFrame:
     """Pairs of product names equal but for case, spaces and punctuation.
+
+        bt.analyses.look_alikes(warehouse)
 
     Columns: product_a (earns more), product_b, revenue_a, revenue_b, average_price_a,
     average_price_b.

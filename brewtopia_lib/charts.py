@@ -40,6 +40,8 @@ from brewtopia_lib.formats import WEEKDAYS, count, day, hour, number, percent, p
 def revenue_by_day(daily: pd.DataFrame, first: date, width: Width = "wide") -> Figure:
     """Revenue a day with its 7-day mean; days before `first` are the pale past.
 
+        bt.charts.revenue_by_day(daily, date(2024, 6, 3))
+
     `daily` has sold_on and revenue (pounds, missing where there are no sales), a row a day.
     Columns instead of a line where there are at most five weeks.
     """
@@ -73,6 +75,8 @@ def revenue_by_day(daily: pd.DataFrame, first: date, width: Width = "wide") -> F
 def revenue_by_week(weekly: pd.DataFrame, first: date, width: Width = "wide") -> Figure:
     """Revenue a week, from Monday; weeks before `first` are pale, incomplete ones outlined.
 
+        bt.charts.revenue_by_week(weekly, date(2024, 6, 3))
+
     `weekly` has week_start, revenue (pounds) and complete.
     """
     rows = weekly if width == "wide" else weekly.tail(13)
@@ -102,6 +106,9 @@ def revenue_by_week(weekly: pd.DataFrame, first: date, width: Width = "wide") ->
 def forecast(daily: pd.DataFrame, ahead: pd.DataFrame, width: Width = "wide") -> Figure:
     """Revenue of the last days as columns, and of the days to come as a line with its ranges.
 
+        ahead = bt.forecast.forecast(warehouse, until=date(2024, 6, 30)).days
+        bt.charts.forecast(daily, ahead[ahead["branch"].isna()])
+
     `daily` has sold_on and revenue (pounds), a row a day; `ahead` sold_on, revenue and the ends of
     the 80 % and 95 % intervals.
     """
@@ -125,6 +132,8 @@ def forecast(daily: pd.DataFrame, ahead: pd.DataFrame, width: Width = "wide") ->
 @styled
 def weekday_hours(cells: pd.DataFrame, width: Width = "wide") -> Figure:
     """Average revenue an hour by weekday and hour of the day, as a heatmap with its numbers.
+
+        bt.charts.weekday_hours(weekday_hours)
 
     `cells` has weekday (1 is Monday), hour and revenue_per_hour (pounds). Monday first;
     narrow has the hours downwards.
@@ -172,6 +181,8 @@ def shares(
 ) -> Figure:
     """One bar for each row's share now, with a tick where it was before (or is elsewhere).
 
+        bt.charts.shares(size_mix, label="size", now="unit_share", before="unit_share_before")
+
     `label` names the column of names, `now` and `before` columns of fractions.
     """
     figure, axes = single(width, 12 + 46 * len(frame))
@@ -215,6 +226,8 @@ def _ranked(
 def top_products(top: pd.DataFrame, limit: int = 8, width: Width = "wide") -> Figure:
     """The products that earn most and those that sell most often, side by side.
 
+        bt.charts.top_products(top_products)
+
     `top` has product, revenue (pounds), units, revenue_rank and units_rank.
     """
     panels = []
@@ -240,6 +253,8 @@ def top_products(top: pd.DataFrame, limit: int = 8, width: Width = "wide") -> Fi
 @styled
 def movers(moved: pd.DataFrame, weeks: int, limit: int = 5, width: Width = "wide") -> Figure:
     """The products that gained and lost most, in pounds a week, from a line of no change.
+
+        bt.charts.movers(movers, 4)
 
     `moved` has product and change_pounds over `weeks` weeks.
     """
@@ -278,6 +293,8 @@ def movers(moved: pd.DataFrame, weeks: int, limit: int = 5, width: Width = "wide
 def basket_sizes(baskets: pd.DataFrame, width: Width = "wide") -> Figure:
     """The share of orders by how many items they hold; the last column is seven or more.
 
+        bt.charts.basket_sizes(basket_sizes)
+
     `baskets` has items (1 to 7) and order_share.
     """
     figure, axes = single(width, 230)
@@ -308,6 +325,8 @@ def against_chain(
     other: str = "chain",
 ) -> Figure:
     """Revenue a week of a branch and of the chain, each as per cent of its own average.
+
+        bt.charts.against_chain(weekly, weekly, "Leeds")
 
     `other` names what stands in the chain's place. Both frames have week_start, revenue and complete; only weeks complete in both count.
     """

@@ -197,7 +197,7 @@ def test_every_command_is_in_the_readme(readme: str) -> None:
 
 
 def commands_in(text: str) -> list[str]:
-    blocks = re.findall(r"```sh\n(.*?)```", text, flags=re.DOTALL)
+    blocks = re.findall(r"```(?:sh|console)\n(.*?)```", text, flags=re.DOTALL)
     lines = [line for block in blocks for line in block.splitlines()]
     return [line for line in lines if line.startswith("brewtopia ")]
 
