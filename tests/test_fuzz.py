@@ -19,9 +19,10 @@ FILES = 180
 GROUPS = 2
 
 # Two damages can put a customer where a branch belongs, in a row that is otherwise good: nobody can
-# tell that from a branch. Digits on both sides keep a name, whole or cut, from being taken for one;
-# plain names show that what is rejected says nothing of them.
-NUMBERED, PLAIN = f"908172635445 {NAME} 536271809908", f"Zelda {NAME}"
+# tell that from a branch. Digits on both sides, more of them than one damage cuts out, keep a name,
+# whole or cut, from being taken for one; plain names show that what is rejected says nothing of
+# them.
+NUMBERED, PLAIN = f"{'908172635445' * 7} {NAME} {'536271809908' * 7}", f"Zelda {NAME}"
 SECRETS = (NAME, CARD, "908172635445", "536271809908")
 
 HEADER = "Timestamp,Location,Customer Name,Items,Total,Payment,Card\n"
