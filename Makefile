@@ -49,6 +49,8 @@ lab: ingest ## Open JupyterLab on the notebook to start from
 	@$(BREWTOPIA) lab
 
 notebooks: ingest ## Run every notebook once, from top to bottom
+	@$(BREWTOPIA) report ingest
+	@$(BREWTOPIA) report load
 	@$(BREWTOPIA) report company_trends
 	@$(BREWTOPIA) report data_quality
 	@$(BREWTOPIA) report branch_trends --branch \

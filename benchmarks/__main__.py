@@ -11,6 +11,7 @@ from benchmarks.measure import Figure, print_table, use_two_cores
 
 BENCHMARKS = (
     "cleaning", "many_files", "large", "trends", "redshift_load", "exploring", "reports",
+    "uploads",
 )  # fmt: skip
 
 

@@ -22,6 +22,8 @@ from brewtopia_lib.telemetry import Telemetry
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
 
+TOGETHER_TIMES = 2
+
 Failures = dict[str, str]
 """Message id → why its work is not done."""
 
@@ -34,8 +36,8 @@ def clean_uploads(
 ) -> Failures:
     """Clean the raw objects that messages tell of into the lake, all in one go.
 
-    A message that was handed out before has failed, or broke what worked on it: its objects are
-    cleaned alone, so that they cannot take others with them.
+    A message that was handed out more than twice has failed, or broke what worked on it: its
+    objects are cleaned alone, so that they cannot take others with them.
     """
     return _clean(settings, messages, telemetry)[0]
 
@@ -97,8 +99,8 @@ def _clean(
         except EventError as error:
             failed[message.id] = str(error)
     asking = [message for message in messages if uris.get(message.id)]
-    together = [message.id for message in asking if message.receives <= 1]
-    alone = [[message.id] for message in asking if message.receives > 1]
+    together = [message.id for message in asking if message.receives <= TOGETHER_TIMES]
+    alone = [[message.id] for message in asking if message.receives > TOGETHER_TIMES]
     for ids in [together, *alone]:
         wrong = _clean_objects(settings, place, [u for one in ids for u in uris[one]], telemetry)
         for one in ids:

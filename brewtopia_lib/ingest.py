@@ -137,7 +137,8 @@ def clean_raw(
     lake = Lake(settings.lake, progress)
     with lake.writing(tidy=not uris) as spill:
         connection = connect(spill, settings.memory_limit)
-        known = lake.current_versions(connection)
+        known = lake.current_versions(connection, [one.source for one in found] if uris else None)
+        lake.catalogue(connection)
         run = _Run(feeds, known, summary, progress or _silent, len(found))
         with fetching(run.to_read(found), run.tell) as outcomes:
             for batch in _batches(run.fresh(outcomes)):

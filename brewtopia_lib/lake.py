@@ -4,6 +4,9 @@ A batch is five files of one name: `orders/`, `lines/`, `items/`, `rejects/` and
 `objects/`, whose presence is the commit. An order names its basket, the lines of a basket name
 their items: what many orders share is written once. Nothing is ever changed; a newer version of a
 raw object is a row in a later batch, and the one that its source held last is current.
+
+So that many small batches stay quick to take in, `catalogue/` repeats what is in `objects/`, some
+hundred batches a file. It is a help and no more: a batch that is not in there is read by itself.
 """
 
 import contextlib
@@ -27,6 +30,8 @@ from brewtopia_lib.stores import ABANDONED_AFTER, Progress, open_store
 ROW_TABLES = ("orders", "lines", "items", "rejects")
 MANIFESTS = "manifests"
 """Where a load leaves lists of files for as long as it takes."""
+CATALOGUED_AT_ONCE = 500
+_BATCH_TIME = "%Y%m%dT%H%M%S%f"
 
 _OBJECT_COLUMNS = (
     "batch varchar, object_no integer, source varchar, version varchar, as_of timestamp,"
@@ -81,18 +86,19 @@ class Lake:
         self.location = without_secrets(location)
         self._store = open_store(location)
         self._progress = progress
+        self._not_catalogued: list[str] = []
 
     @contextlib.contextmanager
     def writing(self, *, tidy: bool = True) -> Iterator[Path]:
         """Hold the right to write, waiting for it; gives a private folder for spilled data.
 
-        What a killed run left behind is cleared away first. On S3 others may be writing at the
-        same time: there it is cleared when it is a day old, and only if it is to be `tidy`.
+        If it is to be `tidy`, which takes longer the more there is, what a killed run left behind
+        is cleared away first; on S3, where others may be writing now, when it is a day old.
         """
         with contextlib.ExitStack() as stack:
             try:
                 spill = stack.enter_context(self._store.writing())
-                if tidy or not self._store.is_shared:
+                if tidy:
                     self._drop_uncommitted()
             except OSError as error:
                 raise LakeError(
@@ -103,15 +109,31 @@ class Lake:
 
     def is_empty(self) -> bool:
         """Whether nothing was ever committed."""
-        return not self._store.files("objects")
+        return not self._store.names("objects")
 
-    def current_versions(self, connection: DuckDBPyConnection) -> dict[str, CurrentVersion]:
-        """source → what it held last."""
+    def current_versions(
+        self, connection: DuckDBPyConnection, sources: Sequence[str] | None = None
+    ) -> dict[str, CurrentVersion]:
+        """source → what it held last; of some sources, or of all."""
         self.attach_objects(connection)
         rows = connection.execute(
             "select source, version, as_of, feed_digest, feeds_digest from lake_current"
+            " where $sources is null or list_contains($sources, source)",
+            {"sources": sources},
         ).fetchall()
         return {source: CurrentVersion(*row) for source, *row in rows}
+
+    def catalogue(self, connection: DuckDBPyConnection) -> None:
+        """Write down in one file what `attach_objects` had to read from many, if they are many."""
+        if len(self._not_catalogued) >= CATALOGUED_AT_ONCE:
+            listed = ", ".join(map(_quoted, self._not_catalogued))
+            name = f"{self._not_catalogued[-1]}-{secrets.token_hex(4)}"
+            self._publish(
+                connection,
+                f"catalogue/{name}.parquet",
+                f"select * from lake_objects where batch in ({listed}) order by batch, object_no",
+            )
+            self._not_catalogued = []
 
     def attach(self, connection: DuckDBPyConnection) -> None:
         """Make all of the lake there: lake_objects, lake_current and the rows of every batch."""
@@ -127,9 +149,18 @@ class Lake:
 
         Raises LakeError where it cannot be read.
         """
-        query = self._query(connection, "objects", self.batches())
         try:
-            connection.execute(f"create or replace temp table lake_objects as {query}")
+            # several may have catalogued the same at the same time
+            names = self._store.names("catalogue")
+            query = self._query(connection, "objects", [f"catalogue/{name}" for name in names])
+            connection.execute(
+                f"create or replace temp table lake_objects as select distinct * from ({query})"
+            )
+            self._not_catalogued = self._batches_beside(connection)
+            if self._not_catalogued:
+                files = [f"objects/{batch}.parquet" for batch in self._not_catalogued]
+                query = self._query(connection, "objects", files)
+                connection.execute(f"insert into lake_objects {query}")
         except duckdb.Error as error:
             raise LakeError(
                 f"the lake {self.location} cannot be read: {disk_trouble(error)}; "
@@ -151,12 +182,29 @@ class Lake:
         """
         wanted = sorted(batches)
         for table in tables:
-            query = self._query(connection, table, wanted)
+            files = [f"{table}/{batch}.parquet" for batch in wanted]
+            query = self._query(connection, table, files)
             connection.execute(f"create or replace temp view lake_{table} as {query}")
 
     def batches(self) -> list[str]:
         """The names of all committed batches, oldest first."""
-        return sorted(Path(name).stem for name in self._store.files("objects"))
+        with contextlib.closing(duckdb.connect()) as connection:
+            self.attach_objects(connection)
+            found = connection.execute("select distinct batch from lake_objects order by batch")
+            return [batch for (batch,) in found.fetchall()]
+
+    def _batches_beside(self, connection: DuckDBPyConnection) -> list[str]:
+        """The committed batches that lake_objects lacks, oldest first.
+
+        They are younger than the newest that it has, but for what took a day to be committed.
+        """
+        newest = connection.execute("select max(batch) from lake_objects").fetchall()[0][0]
+        after = a_day_before(newest) if newest else ""
+        known = connection.execute(
+            "select distinct batch from lake_objects where batch > ?", [after]
+        ).fetchall()
+        found = {Path(name).stem for name in self._store.names("objects", after)}
+        return sorted(found - {batch for (batch,) in known})
 
     def files(self, table: str, batches: Iterable[str]) -> list[tuple[str, int]]:
         """Where a table's files of some batches are (path or URI), and their sizes in bytes.
@@ -180,14 +228,12 @@ class Lake:
         """Delete what `write` put there."""
         self._store.delete([name])
 
-    def _query(self, connection: DuckDBPyConnection, table: str, batches: Sequence[str]) -> str:
-        if not batches:
+    def _query(self, connection: DuckDBPyConnection, table: str, files: Sequence[str]) -> str:
+        if not files:
             fill(connection, f"no_{table}", _EMPTY[table], [])
             return f"select * from no_{table}"
         try:
-            paths = self._store.local(
-                [f"{table}/{batch}.parquet" for batch in batches], self._progress
-            )
+            paths = self._store.local(files, self._progress)
         except FileNotFoundError as error:
             raise _lost(error) from error
         listed = ", ".join(_quoted(str(path)) for path in paths)
@@ -198,7 +244,7 @@ class Lake:
     ) -> None:
         """Commit a batch: the connection's clean tables and what their objects came to."""
         now = datetime.now(UTC).replace(tzinfo=None)
-        batch = f"{now:%Y%m%dT%H%M%S%f}-{secrets.token_hex(4)}"
+        batch = f"{now:{_BATCH_TIME}}-{secrets.token_hex(4)}"
         fill(
             connection, "batch_objects", _OBJECT_COLUMNS,
             [
@@ -223,7 +269,7 @@ class Lake:
             for table, query in queries.items():
                 self._publish(connection, f"{table}/{batch}.parquet", query)
         except (OSError, duckdb.IOException) as error:
-            self._drop_uncommitted()
+            self._store.delete([f"{table}/{batch}.parquet" for table in queries])
             raise LakeError(
                 f"the lake {self.location} cannot be written: {disk_trouble(error)}; nothing of "
                 "this batch was kept: free some space or set BREWTOPIA_LAKE, and run again"
@@ -245,6 +291,12 @@ class Lake:
             if name not in committed and (came < abandoned or not self._store.is_shared)
         ]
         self._store.delete(leftovers)
+
+
+def a_day_before(batch: str) -> str:
+    """What the name of a batch of a day earlier would begin with."""
+    moment = datetime.strptime(batch.partition("-")[0], _BATCH_TIME) - ABANDONED_AFTER
+    return f"{moment:{_BATCH_TIME}}"
 
 
 def _lost(error: FileNotFoundError) -> LakeError:

@@ -175,7 +175,10 @@ class Bucket:
     def objects(
         self, prefix: str = "", limit: int | None = None, after: str = ""
     ) -> Iterator[Stored]:
-        """The objects whose keys begin with a prefix, in the order of their keys, after one."""
+        """The objects whose keys begin with a prefix, in the order of their keys.
+
+        With `after`, those whose keys come after that one; the others cost nothing.
+        """
         paginator = self._client.get_paginator("list_objects_v2")
         few = {"MaxItems": limit, "PageSize": limit}
         pages = iter(

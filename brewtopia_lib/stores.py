@@ -52,6 +52,9 @@ class Store(Protocol):
     def files(self, folder: str) -> dict[str, datetime]:
         """The names of the files in a folder, and when each came (UTC, naive)."""
 
+    def names(self, folder: str, after: str = "") -> list[str]:
+        """The names of the files in a folder, in order; with `after`, those that come after it."""
+
     def publish(self, name: str) -> AbstractContextManager[Path]:
         """A path to write a file to, which is published when that went well."""
 
@@ -110,6 +113,13 @@ class FolderStore:
             path.name: datetime.fromtimestamp(path.stat().st_mtime, UTC).replace(tzinfo=None)
             for path in (self.folder / folder).glob("[!.]*")
         }
+
+    def names(self, folder: str, after: str = "") -> list[str]:
+        try:
+            found = os.listdir(self.folder / folder)
+        except FileNotFoundError:
+            return []
+        return sorted(name for name in found if name > after and not name.startswith("."))
 
     @contextlib.contextmanager
     def publish(self, name: str) -> Iterator[Path]:
@@ -172,6 +182,11 @@ class S3Store:
     def files(self, folder: str) -> dict[str, datetime]:
         prefix = f"{self._prefix}{folder}/"
         return {one.key.removeprefix(prefix): one.modified for one in self._bucket.objects(prefix)}
+
+    def names(self, folder: str, after: str = "") -> list[str]:
+        prefix = f"{self._prefix}{folder}/"
+        found = self._bucket.objects(prefix, after=prefix + after)
+        return [one.key.removeprefix(prefix) for one in found]
 
     @contextlib.contextmanager
     def publish(self, name: str) -> Iterator[Path]:

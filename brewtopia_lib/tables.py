@@ -1,5 +1,6 @@
 """The analyses that read better as tables than as charts: frame in, HTML out; pure."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -224,3 +225,36 @@ def look_alikes(rows: pd.DataFrame, limit: int = 20) -> Html:
         Column("average_price_b", "Other’s", _pence),
     ]
     return table(rows, columns, limit) if len(rows) else Html("")
+
+
+def facts(values: Mapping[str, Any]) -> Html:
+    """Names and what they come to; groups and lists of facts are left out."""
+    plain = {name: one for name, one in values.items() if not isinstance(one, Mapping | list)}
+    frame = pd.DataFrame(
+        [(name.replace("_", " "), f"{one:,}" if type(one) is int else str(one))
+         for name, one in plain.items()],
+        columns=["name", "value"],
+    )  # fmt: skip
+    return table(frame, [_left("name", ""), Column("value", "")])
+
+
+def failures(found: Sequence[tuple[str, str]], limit: int = 20) -> Html:
+    """The files that could not be cleaned, and why; nothing where there is none."""
+    frame = pd.DataFrame(found, columns=["source", "why"])
+    columns = [_left("source", "File"), _left("why", "Why it was not cleaned")]
+    return table(frame, columns, limit) if len(frame) else Html("")
+
+
+def ledger(files: pd.DataFrame, limit: int = 20) -> Html:
+    """The current version of each file, the one cleaned last first; `files` is `quality_files`."""
+    newest = files.sort_values(["cleaned_at", "source"], ascending=[False, True])
+    columns = [
+        _left("source", "File"),
+        Column("feed", "Feed", align="left", wide_only=True),
+        Column("rows", "Rows", count),
+        Column("orders", "Orders", count),
+        Column("rejected", "Rejected", count),
+        Column("revenue", "Revenue", _pence),
+        Column("cleaned_at", "Cleaned (UTC)", lambda at: f"{at:%Y-%m-%d %H:%M}", wide_only=True),
+    ]
+    return table(newest, columns, limit)

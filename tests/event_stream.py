@@ -7,7 +7,10 @@ from typing import Any
 from urllib.parse import quote_plus
 
 import boto3
+import duckdb
 from s3_server import ENVIRONMENT, S3Server
+
+from brewtopia_lib.lake import Lake
 
 RAW, LAKE = "s3://tills/raw", "s3://lake/x"
 
@@ -112,3 +115,13 @@ def metrics(output: str) -> Iterable[tuple[str, dict[str, str], list[float]]]:
 def _arn(sqs: Any, url: str) -> str:
     told = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])
     return str(told["Attributes"]["QueueArn"])
+
+
+def lake_texts() -> Iterable[str]:
+    """Every distinct text in any column of any table of the lake."""
+    with duckdb.connect() as connection:
+        Lake(LAKE).attach(connection)
+        for table in ("orders", "lines", "items", "rejects", "objects"):
+            frame = connection.execute(f"select * from lake_{table}").df()
+            for name in frame.columns:
+                yield from frame[name].dropna().astype(str).unique()

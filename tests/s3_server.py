@@ -38,12 +38,14 @@ class S3Server:
 
     Attributes:
         requests: how many there were, by action: list, get, head, put, delete, other.
+        bytes_sent: how many bytes were in the bodies of answers to GETs and of PUTs, by action.
         most_at_once: how many of them were answered at the same time.
         fault: asked before each request, as (action, environ); what it gives answers instead.
     """
 
     def __init__(self) -> None:
         self.requests: Counter[str] = Counter()
+        self.bytes_sent: Counter[str] = Counter()
         self.fault: Fault | None = None
         self.most_at_once = 0
         self._at_work = 0
@@ -64,7 +66,12 @@ class S3Server:
             self.most_at_once = max(self.most_at_once, self._at_work)
         try:
             other = self.fault(action, environ) if self.fault else None
-            return (other or self._moto)(environ, start)
+            answer = (other or self._moto)(environ, start)
+            if action == "put":
+                self.bytes_sent[action] += int(environ.get("CONTENT_LENGTH") or 0)
+            if action == "get" and isinstance(answer, list):
+                self.bytes_sent[action] += sum(map(len, answer))
+            return answer
         finally:
             with self._count:
                 self._at_work -= 1
@@ -79,6 +86,7 @@ class S3Server:
         self.fault = None
         moto_api_backend.reset()
         self.requests.clear()
+        self.bytes_sent.clear()
         self.most_at_once = 0
         self._clock = _an_hour_ago()
 

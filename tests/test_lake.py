@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
+from s3_server import S3Server
 from tills import Order, content, leftovers, rows, settings_in, till, write_files
 
 from brewtopia_lib.errors import LakeError
@@ -109,6 +111,32 @@ def test_an_empty_lake_can_be_read(tmp_path: Path) -> None:
         for view in (*TABLES, "current"):
             assert connection.execute(f"select * from lake_{view}").fetchall() == []
     assert load_lake(here).objects == 0
+
+
+def test_many_small_batches_are_read_from_few_files(
+    s3: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One upload after another comes to what one run makes of all; whoever reads the lake anew
+    fetches a list of them rather than each; a batch that was committed late is not overlooked."""
+    monkeypatch.setattr(sys.modules[Lake.__module__], "CATALOGUED_AT_ONCE", 5)
+    here = settings_in(tmp_path).model_copy(update={"raw": "s3://tills", "lake": "s3://lake"})
+    files = {f"{n:02}.csv": till([Order(minute=n), Order(minute=n + 1)]) for n in range(24)}
+    for name, body in files.items():
+        s3.put("tills", name, body)
+        assert clean_raw(here, [f"s3://tills/{name}"]).objects == 1
+        if name == "07.csv":
+            late = max(key for key in s3.objects("lake") if key.startswith("objects/"))
+            commit = s3.objects("lake")[late]
+            s3.client().delete_object(Bucket="lake", Key=late)
+    assert sum(key.startswith("catalogue/") for key in s3.objects("lake")) == 4
+    s3.put("lake", late, commit)
+    shutil.rmtree(tmp_path / "cache")
+    with s3.counting() as requests:
+        assert len(Lake(here.lake).batches()) == 24
+    assert requests["get"] <= 4 + 5
+    load_lake(here)
+    assert rows(here, "select count(*) from orders") == [(25,)]
+    assert clean_raw(here, ["s3://tills"]).objects_skipped == 24
 
 
 # --- wholly or not at all

@@ -12,16 +12,18 @@ from typing import Any
 
 import pytest
 from notebook_rules import CHECKED, SQL, cells, faults, source
+from report_project import copy_reports, settings_of
 
 from brewtopia_lib.definitions import load_definition
 from brewtopia_lib.ingest import ingest
+from brewtopia_lib.reports import run_report
 from brewtopia_lib.sample import write_sample
 
-from tills import settings_in  # isort: skip
+from tills import Order, rows, settings_in, till, write_files  # isort: skip
 
 ROOT = Path(__file__).parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").rglob("*.ipynb"))
-REPORTS = [path for path in NOTEBOOKS if path.parent.name == "reports"]
+REPORTS = [path for path in NOTEBOOKS if path.parent.name in ("reports", "pipeline")]
 EXPLORE = [path for path in NOTEBOOKS if path.parent.name == "explore"]
 TEMPLATE = ROOT / "brewtopia_lib" / "templates" / "new_report.ipynb"
 
@@ -29,9 +31,11 @@ Change = Callable[[dict[str, Any]], None]
 
 
 def test_there_are_reports(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The three reports are notebooks in the repository, each with its definition."""
+    """The reports and the two steps of the pipeline are notebooks, each with its definition."""
     monkeypatch.chdir(ROOT)
-    assert {path.stem for path in REPORTS} >= {"company_trends", "branch_trends", "data_quality"}
+    assert {path.stem for path in REPORTS} >= {
+        *("company_trends", "branch_trends", "data_quality", "ingest", "load"),
+    }
     for path in REPORTS:
         assert load_definition(path.stem).notebook == path
 
@@ -132,3 +136,26 @@ def test_teaching_notebooks_run(tmp_path: Path) -> None:
     passed = re.search(r"(\d+) passed", run.stdout)
     assert passed
     assert int(passed[1]) == sum(len(cells(path)) for path in EXPLORE)
+
+
+def test_the_pipeline_as_notebooks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The two steps of the pipeline, run as reports, take in a new file, show what came and what
+    was wrong with it, and load it; nothing personal is on the pages."""
+    copy_reports(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    here = settings_of(tmp_path)
+    write_files(Path(here.raw), {"first.csv": till([Order()])})
+    ingest(here)
+    new = {"new.csv": till([Order(day=2), "broken\n"]), "odd.csv": b"Ottoline Zebedee\n"}
+    write_files(Path(here.raw), new)
+    [cleaned] = run_report(here, "ingest")
+    assert cleaned.page, cleaned.error
+    page = cleaned.page.read_text()
+    assert "too few columns" in page
+    assert "odd.csv: no feed takes this file" in page
+    [loaded] = run_report(here, "load", parameters={"top": 1})
+    assert loaded.page, loaded.error
+    assert "new.csv" in loaded.page.read_text()
+    assert "first.csv" not in loaded.page.read_text()
+    assert "Ottoline" not in page + loaded.page.read_text()
+    assert rows(here, "select count(*) from orders") == [(2,)]

@@ -7,13 +7,13 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import pytest
+from event_stream import lake_texts
 from s3_server import Environ, Flaky, S3Server, refusal
 from tills import Content, Order, content, rows, settings_in, till, write_files
 
@@ -96,19 +96,9 @@ def test_the_real_data_exactly_and_twice(s3: S3Server, tmp_path: Path, real_data
         if row[column]
     }
     assert len(personal) > 40_000
-    assert not personal & set(lake_texts(s3))
-    assert copies(tmp_path) == []
-
-
-def lake_texts(s3: S3Server) -> Iterable[str]:
-    """Every distinct text in any column of any file of the lake bucket."""
-    with duckdb.connect() as connection:
-        for table in ("orders", "lines", "items", "rejects", "objects"):
-            Lake(LAKE).attach(connection)
-            frame = connection.execute(f"select * from lake_{table}").df()
-            for name in frame.columns:
-                yield from frame[name].dropna().astype(str).unique()
+    assert not personal & set(lake_texts())
     assert {key.rsplit(".", 1)[-1] for key in s3.objects("lake")} == {"parquet"}
+    assert copies(tmp_path) == []
 
 
 @pytest.mark.parametrize("raw", ["folder", "s3"])

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
 
 from brewtopia_lib.errors import RetryableError, WarehouseError
-from brewtopia_lib.lake import Lake
+from brewtopia_lib.lake import Lake, a_day_before
 from brewtopia_lib.warehouse.duckdb import Loaded
 from brewtopia_lib.warehouse.redshift.copying import copy_files
 from brewtopia_lib.warehouse.redshift.location import RedshiftLocation, parse
@@ -96,11 +96,31 @@ class _Load:
     def _changes(self, found: Collection[str]) -> tuple[list[str], list[str]]:
         """The batches found in the lake that the ledger lacks, and those that the lake no longer
         has."""
-        known = set(self._session.execute("select distinct batch from load_ledger").first_column)
-        gone = known.difference(found)
+        after = self._agreed_up_to(found)
+        known = set(
+            self._session.execute(
+                "select distinct batch from load_ledger where batch > :after", {"after": after}
+            ).first_column
+        )
+        recent = {batch for batch in found if batch > after}
+        gone = known - recent
         if gone:  # or written, and loaded by another, since the lake was looked at
             gone.difference_update(self._lake.batches())
-        return sorted(set(found) - known), sorted(gone)
+        return sorted(recent - known), sorted(gone)
+
+    def _agreed_up_to(self, found: Collection[str]) -> str:
+        """A batch up to which ledger and lake hold the same, so that it need not be asked for.
+
+        A batch may be committed up to a day after the time in its name.
+        """
+        newest = self._session.execute("select max(batch) from load_ledger").first_column[0]
+        if newest is None:
+            return ""
+        after = a_day_before(newest)
+        known = self._session.execute(
+            "select count(distinct batch) from load_ledger where batch <= :after", {"after": after}
+        ).first_column[0]
+        return after if int(known) == sum(batch <= after for batch in found) else ""
 
     def _replace(self, found: Collection[str]) -> Loaded:
         session = self._session
