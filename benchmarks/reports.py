@@ -53,7 +53,10 @@ done
 """
 
 
-def run(folder: Path, *, real: bool, scale: float = 1.0, **_: object) -> list[Figure]:
+def run(
+    folder: Path, *, real: bool, scale: float = 1.0, rounds: int = 5, **_: object
+) -> list[Figure]:
+    before, after = (2, 1) if rounds > 1 else (1, 0)
     settings = Settings(
         raw=str(folder / "raw"),
         lake=str(folder / "lake"),
@@ -65,7 +68,7 @@ def run(folder: Path, *, real: bool, scale: float = 1.0, **_: object) -> list[Fi
     with open_warehouse(settings.warehouse) as warehouse:
         names = [str(name) for name in analyses.branches(warehouse)["branch"]]
 
-    ours = [_ours(folder / f"ours{n}", settings) for n in range(2)]
+    ours = [_ours(folder / f"ours{n}", settings) for n in range(before)]
     others, charts = {}, {}
     for name, command in (
         ("one process", [sys.executable, "-c", ONE_PROCESS]),
@@ -80,8 +83,8 @@ def run(folder: Path, *, real: bool, scale: float = 1.0, **_: object) -> list[Fi
         ]
         others[name] = _watched(_started([*command, *wanted], settings, out))
         charts[name] = _charts(out.glob("*.html"))
-    ours.append(_ours(folder / "ours2", settings))
-    own = sorted(ours)[1]
+    ours += [_ours(folder / f"after{n}", settings) for n in range(after)]
+    own = sorted(ours)[len(ours) // 2]
     charts["ours"] = _charts((folder / "ours0").glob("*/*.html"))
     pages = f"{len(names) + 1} reports"
     return [

@@ -1,12 +1,15 @@
-"""The pages as a reader sees them, in Chromium, wide and on a telephone."""
+"""The pages and mails as a reader sees them, in Chromium, wide and on a telephone."""
 
 import base64
+import contextlib
+import email
 import io
 import os
 import re
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from email.policy import default
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -15,6 +18,9 @@ import numpy as np
 import pytest
 from PIL import Image
 from report_project import SCRIPT, Reported
+
+from brewtopia_lib.definitions import load_definition
+from brewtopia_lib.delivery import deliver, report_failures
 
 PAGES = ("company_trends", "data_quality", "leeds", "drop-table-orders", "index")
 WIDTHS = {"wide": 1000, "phone": 390}
@@ -96,7 +102,7 @@ def look(browser: Any, path: Path, width: int) -> Seen:
         page.evaluate("document.documentElement.scrollWidth"),
         page.evaluate(IMAGES),
         page.evaluate(TEXT_SIZES),
-        page.inner_text("main"),
+        page.inner_text("body"),
         page.screenshot(full_page=True),
         complaints,
         [url for url in requests if not url.startswith(("data:", path.parent.as_uri()))],
@@ -201,3 +207,81 @@ def test_it_prints(browser: Any, reported: Reported) -> None:
     assert kept
     assert wide
     page.close()
+
+
+# --- mails
+
+MAILS = ("report", "failures")
+LARGEST_HTML = 60_000
+every_mail = pytest.mark.parametrize(
+    "look_at", [(n, w) for n in MAILS for w in WIDTHS], ids="-".join
+)
+
+
+@pytest.fixture(scope="module")
+def seen_mails(
+    browser: Any, reported: Reported, tmp_path_factory: pytest.TempPathFactory
+) -> dict[tuple[str, str], Seen]:
+    """The mails of a branch's page and of two failures, at every width, looked at once."""
+    folder = tmp_path_factory.mktemp("mails")
+    settings = reported.settings.model_copy(
+        update={"mail": f"outbox:{folder}", "runs": str(folder / "runs.sqlite")}
+    )
+    with contextlib.chdir(reported.folder):
+        definition = load_definition("branch_trends").model_copy(
+            update={"owners": ["it@example.org"]}
+        )
+        run = reported.runs["leeds"]
+        deliver(settings, definition, [run], to=["leeds@example.org"])
+        why = f"cell 3: KeyError: {SCRIPT} {'x' * 200}"
+        runs = [replace(run, error=why, title=f"Branch trends: {n}") for n in ("Leeds", "York")]
+        report_failures(settings, definition, runs)
+    found = {}
+    for path in folder.glob("*.eml"):
+        mail = email.message_from_bytes(path.read_bytes(), policy=default)
+        name = "report" if mail["To"] == "leeds@example.org" else "failures"
+        shown = path.with_suffix(".html")
+        shown.write_text(as_shown(mail))
+        found |= {(name, width): look(browser, shown, WIDTHS[width]) for width in WIDTHS}
+    return found
+
+
+def as_shown(mail: Any) -> str:
+    """The HTML of a mail with its own images in their places, as a mail program shows it."""
+    html = str(mail.get_body(("html",)).get_content())
+    assert len(html.encode()) < LARGEST_HTML
+    for part in mail.walk():
+        if part["Content-ID"]:
+            image = base64.b64encode(part.get_content()).decode()
+            html = html.replace(
+                f"cid:{part['Content-ID'].strip('<>')}", f"data:image/png;base64,{image}"
+            )
+    return html
+
+
+@every_mail
+def test_a_mail_reads_well(seen_mails: Looks, look_at: tuple[str, str]) -> None:
+    """A mail loads nothing, runs nothing, fits the screen, and has no text below 11 pixels."""
+    found = seen_mails[look_at]
+    assert (found.requests, found.complaints) == ([], [])
+    assert found.scroll_width <= found.width
+    assert min(found.text_sizes) >= SMALLEST_PIXELS
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_the_charts_of_a_mail_are_shown(seen_mails: Looks, width: str) -> None:
+    """The images that come with a mail are drawn in it, and say in words what they show."""
+    images = seen_mails["report", width].images
+    assert len(images) >= 2
+    for image in images:
+        assert image["loaded"] > 0
+        assert 100 < image["width"] <= WIDTHS[width]
+        assert image["alt"]
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_a_mail_of_failures_has_words_and_commands(seen_mails: Looks, width: str) -> None:
+    """Owners read what failed and the command to run again; what looks like markup is text."""
+    text = seen_mails["failures", width].text
+    assert SCRIPT in text
+    assert text.count("brewtopia report branch_trends --branch Leeds") == 2
