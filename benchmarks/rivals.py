@@ -49,5 +49,6 @@ def _fit(units: Floats, offset: Floats, dispersion: float) -> tuple[Floats, Floa
 
 
 def _believed(chances: Floats) -> Bools:
-    believed: Bools = stats.false_discovery_control(chances) <= _RATE
-    return believed
+    # all of them are judged together, and not each product by itself
+    believed: Bools = stats.false_discovery_control(chances.ravel()) <= _RATE
+    return believed.reshape(chances.shape)

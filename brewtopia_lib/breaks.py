@@ -15,7 +15,7 @@ _DAYS_BEFORE = 7 * _WEEKS_BEFORE
 _LEAST_DAYS_BEFORE = 14
 _LEAST_SILENT_DAYS = 2
 _NORMALLY_SOLD = 0.8
-_BELIEVED_CHANCE = 2e-5
+_BELIEVED_CHANCE = 2e-4
 _USUAL_DISPERSION = 0.02
 _EVERYWHERE = 0.6
 
@@ -81,7 +81,7 @@ def _usual_takings(history: History, row: int, day: int) -> float:
 def silent_products(history: History) -> list[Finding]:
     """Products that sold nearly every day, and then on none of two trading days or more.
 
-    Believed where chance would leave such a product unsold for so long once in 50,000 times, so
+    Believed where chance would leave such a product unsold for so long once in 5,000 times, so
     that a branch has less than one false alarm a year; what sells five a day is missed after two
     days, what sells two a day after five. A product silent in most of its branches is one finding.
     """

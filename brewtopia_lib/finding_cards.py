@@ -60,11 +60,11 @@ def _nothing(found: Found, scope: Scope, notes: str, period: str) -> Html:
     text = (
         f"Nothing surely changed at {scope.where}: of {plural(found.tests, 'thing')} looked at in "
         f"the {period}, none moved more than chance would have it."
-        if found.tests
-        else f"Nothing can be said for sure about {scope.where} yet."
+        if found.long_enough
+        else f"Whether anything changed at {scope.where} cannot be told."
     )
     return Html(
-        f'<section><h2>{_TITLE}</h2><p class="measure">{safe(text)}</p>{notes}</section>',
+        f"<section><h2>{_TITLE}</h2><p>{safe(text)}</p>{notes}</section>",
         [{"nothing_changed": " ".join([text, *found.notes])}],
     )
 

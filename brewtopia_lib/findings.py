@@ -37,13 +37,15 @@ _EXPLAINS = 0.6
 class Found:
     """The findings, largest first, what could not be looked for and why, and how much was.
 
-    `tests` is how many tests there were, `weeks` how many weeks were looked at.
+    `tests` is how many tests there were, `weeks` how many weeks were looked at, and `long_enough`
+    whether they suffice to tell a change from chance.
     """
 
     findings: list[Finding]
     notes: list[str]
     tests: int
     weeks: int
+    long_enough: bool = True
 
 
 def findings(
@@ -79,7 +81,7 @@ def look(warehouse: Queryable, *, until: date, weeks: int = 26, branch: str | No
     content = tuple(analyses.coverage(warehouse).iloc[0]) if is_shared() else ()
     made = once(("findings", content, until, weeks), looked)
     no_sales = f"{branch} has no sales in the {plural(weeks, 'week')} to {full_day(until)}."
-    return made.get(branch, Found([], [no_sales], 0, weeks))
+    return made.get(branch, Found([], [no_sales], 0, weeks, long_enough=False))
 
 
 def find(history: History, *, branch: str | None = None) -> Found:
@@ -116,7 +118,9 @@ class Looking:
                 one.product or "",
             ),
         )
-        return Found(ranked, notes(history), count, -(-len(history.dates) // 7))
+        rows = slice(None) if row is None else [row]
+        long_enough = bool(history.observed[rows].sum(axis=1).max() >= trends.LEAST_DAYS)
+        return Found(ranked, notes(history), count, -(-len(history.dates) // 7), long_enough)
 
     @cached_property
     def _seen(self) -> list[Finding]:

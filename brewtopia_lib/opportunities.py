@@ -99,7 +99,8 @@ class Opportunities:
         other products. What the chain's branches tell is added to a prior of a half.
         """
         orders = self.history.orders[:, -RECENT_DAYS:].sum(axis=1) / self._weeks
-        price = np.nan_to_num(np.nanmean(np.where(self.sold, self.history.price, np.nan), axis=0))
+        sellers = np.maximum(self.sold.sum(axis=0), 1)
+        price = np.where(self.sold, self.history.price, 0.0).sum(axis=0) / sellers
         units = self.history.recent("units") / self._weeks[:, None]
         basket = (units * price).sum(axis=1) / np.maximum(orders, 1)
         missed = np.nansum(self.gross, axis=1) / np.maximum(orders, 1)

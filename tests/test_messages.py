@@ -118,6 +118,18 @@ def test_the_first_lines_say_what_changed_and_what_it_is_worth() -> None:
     assert sentence in " ".join(Elements(body(message, "html")).text.split())[:120]
 
 
+def test_a_finding_has_its_chart_in_the_mail() -> None:
+    """The small chart of a finding comes with the mail, once, and says in words what it shows."""
+    drawn = {**CHANGE, "png": png("red"), "way": "idea"}
+    message = mail(notebook({"title": "Leeds"}, {"changes": [CHANGE, drawn, drawn]}))
+    (image,) = (part for part in message.walk() if part.get_content_type() == "image/png")
+    found = Elements(body(message, "html"))
+    shown = [attributes for tag, attributes in found.found if tag == "img"]
+    assert {f"<{str(one['src']).removeprefix('cid:')}>" for one in shown} == {image["Content-ID"]}
+    assert all("Mocha is down" in str(one["alt"]) for one in shown)
+    assert "◆ −£76 a week" in " ".join(found.text.split())
+
+
 def test_the_text_stands_alone() -> None:
     """Who reads only the text gets the numbers, every change, the charts in words, and the place."""
     text = body(mail(full("Hull"), link="https://r.example.org/a.html"), "plain")
