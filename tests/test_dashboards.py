@@ -22,6 +22,7 @@ from brewtopia_lib.warehouse import Warehouse, open_warehouse
 
 REDSHIFT = "grafana-redshift-datasource"
 SALES = FOLDER / "dashboards" / "sales.json"
+PIPELINE = FOLDER / "dashboards" / "pipeline.json"
 WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 WEEKS = 4
 
@@ -81,9 +82,9 @@ def last_day(warehouse: Warehouse) -> dt.date:
     return until
 
 
-def panel(warehouse: Warehouse, asked: Asked, title: str) -> list[Row]:
-    """The rows that a panel of the Sales dashboard shows."""
-    (target,) = (t for name, t in targets(read(SALES), REDSHIFT) if name == title)
+def panel(warehouse: Warehouse, asked: Asked, title: str, path: Path = SALES) -> list[Row]:
+    """The rows that a panel of a dashboard shows."""
+    (target,) = (t for name, t in targets(read(path), REDSHIFT) if name == title)
     names, rows = warehouse.rows(asked.expanded(target["rawSQL"]))
     return [dict(zip(names, row, strict=True)) for row in rows]
 
@@ -107,6 +108,9 @@ def test_each_panel_has_something_to_show(path: Path, warehouse: Warehouse, aske
         if variable["type"] == "query":
             queries[variable["name"]] = variable["query"]["rawSQL"]
     assert queries
+    if path.stem == "pipeline":  # which tells of when files were loaded, and that is today
+        today = dt.datetime.now(dt.UTC).date()
+        asked = Asked(today - dt.timedelta(1), today + dt.timedelta(1), {})
     awkward = Asked(
         asked.first_day,
         asked.until,
@@ -265,3 +269,36 @@ def test_one_branch_alone(warehouse: Warehouse, asked: Asked) -> None:
     (shown,) = panel(warehouse, one, "The period")
     assert shown["Revenue"] == Decimal(str(known["revenue"][0]))
     assert [row["Branch"] for row in panel(warehouse, one, "Top branches")] == [branch]
+
+
+# --- Pipeline
+
+
+def test_rejects_are_those_of_the_quality_report(warehouse: Warehouse) -> None:
+    """Rows rejected by reason, and the pounds not counted, are those of `brewtopia quality`."""
+    today = dt.datetime.now(dt.UTC).date()
+    now = Asked(today - dt.timedelta(1), today + dt.timedelta(1), {})
+    shown = panel(warehouse, now, "Rows rejected, by reason", PIPELINE)
+    known = analyses.quality_summary(warehouse).to_dict("records")
+    assert [(row["Reason"], row["Rows"], row["Files"]) for row in shown] == [
+        (row["reason"], row["rows"], row["files"]) for row in known
+    ]
+    for row, other in zip(shown, known, strict=True):
+        assert float(row["Not counted"]) == other["revenue_not_counted"]
+    (day,) = panel(warehouse, now, "Files loaded, by day", PIPELINE)
+    coverage = analyses.coverage(warehouse)
+    assert day["Files"] >= coverage["files"][0]
+    assert int(day["Rejected rows"]) == coverage["rejected"][0]
+
+
+def test_freshness_begins_with_the_stalest(warehouse: Warehouse) -> None:
+    """Each branch has its last day with sales, and those that fell silent stand first."""
+    until = last_day(warehouse)
+    shown = panel(warehouse, Asked(until, until, {}), "Freshness of each branch", PIPELINE)
+    known = analyses.branches(warehouse).set_index("branch")["last_day"]
+    assert {row["Branch"]: row["Last day with sales"] for row in shown} == {
+        branch: day.date() for branch, day in known.items()
+    }
+    ages = [int(row["Days ago"]) for row in shown]
+    assert ages == sorted(ages, reverse=True)
+    assert ages[-1] == 0
