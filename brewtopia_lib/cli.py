@@ -435,16 +435,22 @@ def status_command(
     page: Annotated[
         bool, typer.Option("--page", help="Write it as a page beside the gallery, too.")
     ] = False,
+    metrics: Annotated[
+        bool, typer.Option("--metrics", help="Print metrics for CloudWatch, and nothing else.")
+    ] = False,
 ) -> None:
     """How the pipeline is: last files, rejects, reports and mails that failed."""
     from brewtopia_lib.console import print_json, print_rows
     from brewtopia_lib.settings import load_settings
-    from brewtopia_lib.status import pipeline_status, publish_status
+    from brewtopia_lib.status import pipeline_status, publish_status, tell_status
 
     settings = load_settings()
     status = pipeline_status(settings)
     if page:
         publish_status(settings, status)
+    if metrics:
+        tell_status(status)
+        return
     if as_json:
         print_json(status.to_json())
         return

@@ -17,6 +17,7 @@ from brewtopia_lib.rendering import template
 from brewtopia_lib.reports import renew_gallery
 from brewtopia_lib.runs import Ledger
 from brewtopia_lib.settings import Settings
+from brewtopia_lib.telemetry import Telemetry
 from brewtopia_lib.warehouse import Warehouse, open_warehouse
 
 RECENT = timedelta(days=7)
@@ -67,8 +68,9 @@ class LateReport:
 class PipelineStatus:
     """The state of everything at one moment; times are UTC.
 
-    `files`, `rows`, `rejected` and `rejects` are those of the last seven days. `failed_runs` and
-    `unsent_mails` are rows of the ledger.
+    `files`, `rows`, `rejected` and `rejects` are those of the last seven days; `files_over_limit`
+    those cleaned since yesterday of which more than one row in twenty was rejected. `failed_runs`
+    and `unsent_mails` are rows of the ledger.
     """
 
     at: datetime
@@ -77,6 +79,7 @@ class PipelineStatus:
     rows: int
     rejected: int
     rejects: Sequence[Rejects]
+    files_over_limit: int
     late_reports: Sequence[LateReport]
     failed_runs: Sequence[Mapping[str, Any]]
     unsent_mails: Sequence[Mapping[str, Any]]
@@ -132,14 +135,15 @@ def pipeline_status(settings: Settings, now: datetime | None = None) -> Pipeline
     """What warehouse and ledger say of the pipeline. Raises what opening them raises."""
     at = (now or datetime.now(UTC)).astimezone(UTC)
     with open_warehouse(settings.warehouse, settings.memory_limit) as warehouse:
-        ((files, rows, rejected),) = _rows(warehouse, "recent_files", at - RECENT)
+        ((files, rows, rejected, _),) = _rows(warehouse, "recent_files", at - RECENT)
+        ((*_, over_limit),) = _rows(warehouse, "recent_files", at - timedelta(days=1))
         rejects = [Rejects(*row) for row in _rows(warehouse, "recent_rejects", at - RECENT)]
         branches = _branches(warehouse, at)
     ledger = Ledger(settings.runs)
     since = (at - RECENT).isoformat()
     unsent = [one for one in ledger.sends() if one["state"] != "sent" and one["changed_at"] > since]
     return PipelineStatus(
-        at, branches, files, int(rows), int(rejected), rejects,
+        at, branches, files, int(rows), int(rejected), rejects, int(over_limit),
         _late_reports(ledger, at), _failed_runs(ledger), unsent,
     )  # fmt: skip
 
@@ -150,6 +154,17 @@ def publish_status(settings: Settings, status: PipelineStatus) -> None:
         page = template("status.html.j2").render(status=status, named=_named)
         write_whole(folder / STATUS, page)
         renew_gallery(Ledger(settings.runs), folder)
+
+
+def tell_status(status: PipelineStatus) -> None:
+    """Say the status as metrics, in the form of `telemetry`: what the alarms listen to."""
+    Telemetry("status").count(
+        BranchesLate=len(status.late_branches),
+        FilesOverRejectLimit=status.files_over_limit,
+        ReportsLate=len(status.late_reports),
+        ReportsFailed=len(status.failed_runs),
+        MailsUnsent=len(status.unsent_mails),
+    )
 
 
 def _rows(warehouse: Warehouse, name: str, since: datetime) -> list[tuple[Any, ...]]:

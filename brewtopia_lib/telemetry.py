@@ -31,6 +31,11 @@ METRICS = {
     "LoadSeconds": "Seconds",
     "DaysSinceLastSale": "None",
     "MessagesFailed": "Count",
+    "BranchesLate": "Count",
+    "FilesOverRejectLimit": "Count",
+    "ReportsLate": "Count",
+    "ReportsFailed": "Count",
+    "MailsUnsent": "Count",
 }
 """Name → unit. Names, units and dimensions are what dashboards and alarms rely on."""
 
@@ -38,9 +43,9 @@ _FRESHNESS_EVERY = timedelta(hours=1)
 
 
 class Telemetry:
-    """What one part (`worker`, `clean` or `load`) says of its work."""
+    """What one part (`worker`, `clean`, `load` or `status`) says of its work."""
 
-    def __init__(self, part: Literal["worker", "clean", "load"]) -> None:
+    def __init__(self, part: Literal["worker", "clean", "load", "status"]) -> None:
         # takes a tenth of a second, which whoever only imports this should not wait for
         from aws_lambda_powertools import Logger
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
+from event_stream import metrics
 from report_project import settings_of
 from tills import Order, till, write_files
 
@@ -15,7 +16,12 @@ from brewtopia_lib.ingest import ingest
 from brewtopia_lib.reports import renew_gallery
 from brewtopia_lib.runs import Ledger, Run, SendKey
 from brewtopia_lib.settings import Settings
-from brewtopia_lib.status import PipelineStatus, pipeline_status, publish_status
+from brewtopia_lib.status import (
+    PipelineStatus,
+    pipeline_status,
+    publish_status,
+    tell_status,
+)
 
 LAST = dt.date(2024, 3, 29)  # a Friday
 SCHEDULED = """title = "Digest"
@@ -168,3 +174,22 @@ def test_the_command(project: Settings, capsys: pytest.CaptureFixture[str]) -> N
     }
     assert told["problems"] == []
     assert (Path(project.reports) / "status.html").is_file()
+
+
+def test_metrics_count_what_is_wrong(project: Settings, capsys: pytest.CaptureFixture[str]) -> None:
+    """What the alarms listen to is told as numbers: files over the limit, late branches, mails."""
+    broken = till([Order(day=29, minute=n) for n in range(20)]) + b"broken\n" * 3
+    Path(project.raw, "leeds_29.csv").write_bytes(broken)
+    ingest(project)
+    status = pipeline_status(project)
+    tell_status(status)
+    told = {
+        name: (dimensions, value) for name, dimensions, value in metrics(capsys.readouterr().out)
+    }
+    assert {dimensions["service"] for dimensions, _ in told.values()} == {"status"}
+    assert told["FilesOverRejectLimit"][1] == [1]
+    assert told["MailsUnsent"][1] == told["ReportsFailed"][1] == [0]
+    late = at(project, 28, 12)
+    tell_status(late)
+    again = {name: value for name, _, value in metrics(capsys.readouterr().out)}
+    assert again["BranchesLate"] == [len(late.late_branches)] == [1]
