@@ -14,7 +14,7 @@ SAMPLES := data/raw
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup report sample ingest lab notebooks test check format bench clean
+.PHONY: help setup report sample ingest lab notebooks test check format bench lambda bundle clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -70,6 +70,13 @@ format: $(READY) ## Let ruff put the code in order
 
 bench: $(READY) ## Measure against DuckDB and pandas on the same data
 	$(BIN)/python -m benchmarks $(ARGS)
+
+lambda: $(READY) ## Make the zip of the Lambda functions, build/brewtopia-lambda.zip
+	@$(BIN)/python deploy/lambda/build.py build/brewtopia-lambda.zip
+
+bundle: ## Make the archive that the instance runs, build/brewtopia-bundle.tar.gz
+	@mkdir -p build
+	git archive --format=tar.gz --output=build/brewtopia-bundle.tar.gz HEAD
 
 clean: ## Remove .venv and caches; data and reports stay
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build *.egg-info
