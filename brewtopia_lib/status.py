@@ -31,6 +31,8 @@ USUAL_UNKNOWN = timedelta(hours=36)
 LONGEST_DELAY = timedelta(hours=72)
 """Days that took longer to arrive were delivered late or in bulk, and say nothing of the hour."""
 FEWEST_ARRIVALS = 5
+UNDER_WAY = timedelta(minutes=15)
+"""For so long a mail may be on its way to a server that is hard to reach."""
 REPORT_LATE_AFTER = timedelta(hours=2)
 
 
@@ -140,11 +142,9 @@ def pipeline_status(settings: Settings, now: datetime | None = None) -> Pipeline
         rejects = [Rejects(*row) for row in _rows(warehouse, "recent_rejects", at - RECENT)]
         branches = _branches(warehouse, at)
     ledger = Ledger(settings.runs)
-    since = (at - RECENT).isoformat()
-    unsent = [one for one in ledger.sends() if one["state"] != "sent" and one["changed_at"] > since]
     return PipelineStatus(
         at, branches, files, int(rows), int(rejected), rejects, int(over_limit),
-        _late_reports(ledger, at), _failed_runs(ledger), unsent,
+        _late_reports(ledger, at), _failed_runs(ledger), _unsent_mails(ledger, at),
     )  # fmt: skip
 
 
@@ -242,6 +242,17 @@ def _failed_runs(ledger: Ledger) -> list[Mapping[str, Any]]:
     for run in ledger.runs():
         newest.setdefault((run["report"], run["branch"]), run)
     return [run for run in newest.values() if run["state"] in ("failed", "interrupted")]
+
+
+def _unsent_mails(ledger: Ledger, at: datetime) -> list[Mapping[str, Any]]:
+    """The mails of the last days that did not leave, but for those that are just on their way."""
+    since, before = (at - RECENT).isoformat(), (at - UNDER_WAY).isoformat()
+    return [
+        one
+        for one in ledger.sends()
+        if (one["state"] in ("held", "failed") and one["changed_at"] > since)
+        or (one["state"] == "sending" and since < one["changed_at"] < before)
+    ]
 
 
 def _named(run: Mapping[str, Any]) -> str:

@@ -25,7 +25,7 @@ ALARMS = {
 }
 MINUTE, HOUR, DAY = 60, 3600, 86400
 WEEK = 7 * DAY
-LOOK = 15 * MINUTE
+LOOK = HOUR
 TROUBLE = 3 * DAY + 7 * HOUR
 """When, in the weeks that are not normal, the trouble begins."""
 
@@ -49,18 +49,16 @@ LOOKS = ("BranchesLate", "FilesOverRejectLimit", "ReportsLate", "ReportsFailed",
 
 
 def normal_week() -> Samples:
-    """Nights with a burst of files; in passing a late file, a mail under way, a failed message, a
-    failed load, two lone errors, a short throttle, and half an hour without the instance."""
+    """Nights with a burst of files; in passing a failed message, a failed load, two lone errors, a
+    short throttle, and an hour without the instance."""
     chance = random.Random(7)
     week: Samples = defaultdict(list)
     restarted = 5 * DAY + 3 * HOUR
     for at in range(0, WEEK, LOOK):
-        if restarted <= at < restarted + 30 * MINUTE:
+        if restarted <= at < restarted + HOUR:
             continue
         for name in LOOKS:
             week[status(name)].append((at, 0.0))
-    for name, at in (("BranchesLate", 2 * DAY + 23 * HOUR), ("MailsUnsent", DAY + 7 * HOUR)):
-        week[status(name)].append((at, 1.0))
     for at in range(0, WEEK, MINUTE):
         is_night = at % DAY > 20 * HOUR
         for which in ("clean", "load"):
@@ -81,7 +79,7 @@ def normal_week() -> Samples:
 
 def looks(name: str) -> Callable[[Samples], None]:
     def happen(week: Samples) -> None:
-        week[status(name)] += [(at, 1.0) for at in range(TROUBLE, TROUBLE + 2 * HOUR, LOOK)]
+        week[status(name)] += [(at, 1.0) for at in range(TROUBLE, TROUBLE + 6 * HOUR, LOOK)]
 
     return happen
 
@@ -117,12 +115,12 @@ def silence(week: Samples) -> None:
 
 
 TROUBLES: dict[str, tuple[Callable[[Samples], None], int]] = {
-    "branch-late": (looks("BranchesLate"), 30 * MINUTE),
-    "status-silent": (silence, 90 * MINUTE),
-    "files-rejected": (looks("FilesOverRejectLimit"), 15 * MINUTE),
-    "report-late": (looks("ReportsLate"), 30 * MINUTE),
-    "report-failed": (looks("ReportsFailed"), 15 * MINUTE),
-    "mail-failed": (looks("MailsUnsent"), 30 * MINUTE),
+    "branch-late": (looks("BranchesLate"), HOUR),
+    "status-silent": (silence, 5 * HOUR),
+    "files-rejected": (looks("FilesOverRejectLimit"), HOUR),
+    "report-late": (looks("ReportsLate"), HOUR),
+    "report-failed": (looks("ReportsFailed"), HOUR),
+    "mail-failed": (looks("MailsUnsent"), HOUR),
     "clean-dead-letters": (dead_letter("clean"), 5 * MINUTE),
     "load-dead-letters": (dead_letter("load"), 5 * MINUTE),
     "clean-late": (nobody_takes("clean"), 80 * MINUTE),
