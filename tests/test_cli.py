@@ -8,7 +8,6 @@ import os
 import re
 import subprocess
 import sys
-import textwrap
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -375,15 +374,6 @@ def test_quality_names_only_files_with_faults(brewtopia: Brewtopia, in_chain: Pa
     assert out.startswith(f"0 of {truth['files']} files have faults")
     assert ".csv" not in out
     assert len(json.loads(brewtopia("quality", "--json").out)["files"]) == truth["files"]
-
-
-def test_the_readme_s_python_runs(in_chain: Path) -> None:
-    """The Python shown in the README runs as it stands on sample data."""
-    readme = (Path(__file__).parent.parent / "README.md").read_text()
-    shown = readme.partition("```python\n")[2].partition("```")[0]
-    names: dict[str, Any] = {}
-    exec(textwrap.dedent(shown), names)  # noqa: S102 - our own README
-    assert len(names["league"]) == 3
 
 
 # --- reports
