@@ -178,6 +178,9 @@ def create(name: str, outputs: dict[str, dict[str, str]]) -> dict[str, str]:
     """
     template = cloudformation.read(cloudformation.FOLDER / f"{name.lower()}.yaml")
     given = parameters_of(name, outputs)
+    if name == "Instance":  # names below /aws are AWS's own
+        boto3.client("ssm").put_parameter(Name="/image", Value="ami-12c6146b", Type="String")
+        template["Parameters"]["Image"]["Default"] = "/image"
     unknown = {
         key for key, one in template["Resources"].items() if "RedshiftServerless" in one["Type"]
     }
@@ -296,7 +299,7 @@ def deployed(
         made = Deployed()
         s3_server.make_buckets("code")
         s3_server.put("code", "brewtopia-lambda.zip", empty_zip())
-        for stack in ("Storage", "Warehouse", "Functions", "Alarms"):
+        for stack in ("Storage", "Warehouse", "Functions", "Instance", "Alarms"):
             made.outputs[stack] = create(stack, made.outputs)
         outputs = made.outputs["Storage"]
         notify(outputs)

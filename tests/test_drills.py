@@ -1,6 +1,7 @@
 """The drills of docs/operate.md: what was lost comes back, what was wrong is put right."""
 
 import datetime as dt
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from brewtopia_lib.warehouse import open_warehouse
 from brewtopia_lib.warehouse.redshift import parse
 from brewtopia_lib.worker import Worker
 
+RUNBOOK = Path(__file__).parent.parent / "docs" / "operate.md"
 NAME, CARD = "Ottoline Zebedee", "4929123412341234"
 FILES = {
     "leeds_1.csv": till(Order(minute=n) for n in range(20)),
@@ -58,9 +60,12 @@ class Place:
             }
 
     def drop_warehouse(self) -> None:
+        """By the SQL of the runbook, or by deleting the file."""
         if self.stand_in:
-            schema = parse(self.settings.warehouse).schema
-            self.stand_in.administrate(schema, f'drop schema "{schema}" cascade')
+            (sql,) = re.findall(r"^drop table[^;]*;", RUNBOOK.read_text(), flags=re.MULTILINE)
+            self.stand_in.administrate(parse(self.settings.warehouse).schema, sql)
+            with pytest.raises(BrewtopiaError, match="no warehouse"):
+                _ = self.content
         else:
             self.file.unlink()
 
