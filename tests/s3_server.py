@@ -69,8 +69,9 @@ class S3Server:
             answer = (other or self._moto)(environ, start)
             if action == "put":
                 self.bytes_sent[action] += int(environ.get("CONTENT_LENGTH") or 0)
-            if action == "get" and isinstance(answer, list):
-                self.bytes_sent[action] += sum(map(len, answer))
+            if action == "get" and other is None:
+                answer = [b"".join(answer)]
+                self.bytes_sent[action] += len(answer[0])
             return answer
         finally:
             with self._count:
