@@ -24,7 +24,7 @@ from brewtopia_lib.sample import write_sample
 
 ROOT = Path(__file__).parent.parent
 TOKEN = "start"
-PATIENCE = 120_000
+PATIENCE = 60_000
 
 pytestmark = pytest.mark.slow
 
@@ -116,7 +116,8 @@ def test_it_opens_on_the_start_notebook(lab: Lab) -> None:
     """The command opens the notebook to start from, with a Python kernel and no question asked."""
     assert "explore/00_start_here.ipynb" in lab.page.url
     assert lab.page.locator(".jp-Dialog").count() == 0
-    lab.page.wait_for_selector("text=Start here", timeout=PATIENCE)
+    lab.page.wait_for_selector(".jp-RenderedMarkdown h1", timeout=PATIENCE)
+    assert "Start here" in lab.page.locator(".jp-RenderedMarkdown h1").first.inner_text()
 
 
 def test_tables_and_figures_are_seen(ran: Lab) -> None:
