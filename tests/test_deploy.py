@@ -133,6 +133,13 @@ def test_functions_outlast_their_messages() -> None:
     assert len(logs) == 3 and all(group["RetentionInDays"] for group in logs)
 
 
+def test_every_queue_has_somebody_who_takes() -> None:
+    """With the worker in the place of the clean function, whatever the lake tells is still taken."""
+    mappings = resources("AWS::Lambda::EventSourceMapping")
+    assert mappings["CleanedToLoad"]["Enabled"] is True
+    assert mappings["UploadsToClean"]["Enabled"] == {"Fn::If": ["ByLambda", True, False]}
+
+
 # --- the flow
 
 
