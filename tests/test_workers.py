@@ -23,6 +23,8 @@ from brewtopia_lib.settings import Settings
 from brewtopia_lib.warehouse import open_warehouse
 
 BRANCHES = ("Leeds", "York", "Hull", "Ripon", "Selby", "Whitby")
+PATCHES = {"HANDFUL": 30, "HOLD_SECONDS": 5, "TOGETHER_TIMES": 100}
+"""Small handfuls, which come again soon, so that kills hit many; those are not told from poison."""
 NAME = "Quackenbush"
 CARD = "98765432"
 
@@ -129,7 +131,7 @@ def test_four_workers_and_600_events(s3: S3Server, tmp_path: Path) -> None:
     chain = Chain(s3, stream, seed=7, keys=72)
     log = tmp_path / "log"
     job = {"workers": 4, "kills": 10, "every_seconds": (0.5, 2.0), "seed": 7,
-           "patches": {"HANDFUL": 40, "HOLD_SECONDS": 3}}  # fmt: skip
+           "patches": PATCHES}  # fmt: skip
     with workers(here, s3.environment, log, **job) as ended:
         for _ in range(12):
             chain.send(50)
@@ -159,7 +161,7 @@ def test_workers_on_redshift(
     chain = Chain(s3, stream, seed=11, keys=24)
     log = tmp_path / "log"
     job = {"workers": 2, "kills": 3, "every_seconds": (0.5, 2.0), "seed": 11,
-           "patches": {"HANDFUL": 20, "HOLD_SECONDS": 3}}  # fmt: skip
+           "patches": PATCHES}  # fmt: skip
     with workers(here, s3.environment, log, **job) as ended:
         chain.send(60)
         chain.send_rest()

@@ -16,7 +16,7 @@ import boto3
 import duckdb
 import pandas
 
-from brewtopia_lib import worker
+from brewtopia_lib import events, worker
 from brewtopia_lib.settings import Settings
 
 READY = (aws_lambda_powertools, boto3, duckdb, pandas)
@@ -26,7 +26,7 @@ def main() -> None:
     job = json.loads(sys.stdin.readline())
     settings = Settings(**job["settings"])
     for name, value in job["patches"].items():
-        setattr(worker, name, value)
+        setattr(worker if hasattr(worker, name) else events, name, value)
     chance = random.Random(job["seed"])
     alive = [_fork(settings) for _ in range(job["workers"])]
     kills = 0
