@@ -228,21 +228,21 @@ def look_alikes(rows: pd.DataFrame, limit: int = 20) -> Html:
 
 
 def facts(values: Mapping[str, Any]) -> Html:
-    """Names and what they come to; groups and lists of facts are left out."""
+    """Names and what they come to; groups and lists of facts are left out, and nothing comes of none."""
     plain = {name: one for name, one in values.items() if not isinstance(one, Mapping | list)}
     frame = pd.DataFrame(
         [(name.replace("_", " "), f"{one:,}" if type(one) is int else str(one))
          for name, one in plain.items()],
         columns=["name", "value"],
     )  # fmt: skip
-    return table(frame, [_left("name", ""), Column("value", "")])
+    return table(frame, [_left("name", ""), Column("value", "")]) if len(frame) else Html("")
 
 
 def failures(found: Sequence[tuple[str, str]], limit: int = 20) -> Html:
     """The files that could not be cleaned, and why; nothing where there is none."""
     frame = pd.DataFrame(found, columns=["source", "why"])
-    columns = [_left("source", "File"), _left("why", "Why it was not cleaned")]
-    return table(frame, columns, limit) if len(frame) else Html("")
+    # why begins with which
+    return table(frame, [_left("why", "Not cleaned")], limit) if len(frame) else Html("")
 
 
 def ledger(files: pd.DataFrame, limit: int = 20) -> Html:
