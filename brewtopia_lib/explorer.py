@@ -9,12 +9,12 @@ from matplotlib.figure import Figure
 
 import brewtopia_lib as bt
 from brewtopia_lib import analyses, charts
-from brewtopia_lib.chart_style import svg
 from brewtopia_lib.desk import Desk
 from brewtopia_lib.errors import BrewtopiaError
 from brewtopia_lib.formats import percent, pounds
 from brewtopia_lib.page import safe
 from brewtopia_lib.scopes import find_scope
+from brewtopia_lib.showing import drawing
 
 CHAIN, ALL, BEFORE = "The whole chain", "All products", "The weeks before"
 WEEKS = {"1 week": 1} | {f"{weeks} weeks": weeks for weeks in (2, 4, 8, 13)}
@@ -111,4 +111,4 @@ def _last_week(weekly: pd.DataFrame) -> str:
 
 
 def _card(caption: str, figure: Figure) -> str:
-    return f'<p style="margin:1em 0 0">{safe(caption)}</p><div style="max-width:820px">{svg(figure)}</div>'
+    return f'<p style="margin: 1em 0 0">{safe(caption)}</p>{drawing(figure)}'

@@ -1,11 +1,13 @@
 """How frames and figures are shown in a notebook, with nothing from the network."""
 
-from typing import TYPE_CHECKING, Any
+import re
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
+    from matplotlib.figure import Figure
 
 _LARGEST = "1MB"
 
@@ -29,7 +31,7 @@ def prepare(shell: "InteractiveShell") -> None:
     """Make a notebook draw our figures as SVG, and ready for `show`."""
     assert shell.display_formatter is not None
     shell.display_formatter.formatters["image/svg+xml"].for_type_by_name(
-        "matplotlib.figure", "Figure", _svg
+        "matplotlib.figure", "Figure", drawing
     )
     if hasattr(shell, "kernel"):
         import itables
@@ -37,7 +39,10 @@ def prepare(shell: "InteractiveShell") -> None:
         itables.init_notebook_mode(all_interactive=False, connected=False)
 
 
-def _svg(figure: Any) -> str:
+def drawing(figure: "Figure") -> str:
+    """A figure as SVG of its size in pixels, and narrower where there is less room."""
     from brewtopia_lib.chart_style import svg
 
-    return svg(figure)
+    opening, _, rest = svg(figure).partition(">")
+    opening = re.sub(r'\b(width|height)="([\d.]+)pt"', r'\1="\2"', opening)
+    return f'{opening} style="max-width: 100%; height: auto">{rest}'
