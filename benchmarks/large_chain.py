@@ -12,7 +12,7 @@ import pandas as pd
 
 from benchmarks.measure import CORES, Figure, at_most
 from brewtopia_lib.findings import find
-from brewtopia_lib.history import read_history
+from brewtopia_lib.findings.history import read_history
 from brewtopia_lib.warehouse.parameters import duckdb_parameters
 
 BRANCHES, PRODUCTS, DAYS = 200, 75, 728

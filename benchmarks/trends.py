@@ -17,13 +17,13 @@ import pandas as pd
 from benchmarks.chains import Chain, Floats, Setting, simulate
 from benchmarks.measure import CORES, Figure
 from benchmarks.rivals import oracle, plain
-from brewtopia_lib.breaks import missing_days, silent_products
 from brewtopia_lib.findings import Looking, find
+from brewtopia_lib.findings.breaks import missing_days, silent_products
+from brewtopia_lib.findings.history import History
+from brewtopia_lib.findings.opportunities import Opportunities
+from brewtopia_lib.findings.product_findings import product_findings
+from brewtopia_lib.findings.significance import t_quantile
 from brewtopia_lib.forecast import Sales, foretell
-from brewtopia_lib.history import History
-from brewtopia_lib.opportunities import Opportunities
-from brewtopia_lib.product_findings import product_findings
-from brewtopia_lib.significance import t_quantile
 
 CHAINS = 100
 MOVING = Setting(moving=0.05)

@@ -20,8 +20,8 @@ from s3_server import S3Server
 from tills import Order, settings_in, till
 
 from brewtopia_lib.events import ingest_uploads
-from brewtopia_lib.queues import Message
-from brewtopia_lib.telemetry import Telemetry
+from brewtopia_lib.events.queues import Message
+from brewtopia_lib.events.telemetry import Telemetry
 
 BRANCHES = 500
 DAYS = (2, 30, 365)

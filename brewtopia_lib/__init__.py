@@ -14,25 +14,15 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from brewtopia_lib import (
-        analyses,
-        charts,
-        finding_cards,
-        findings,
-        forecast,
-        forecast_words,
-        headlines,
-        opportunities,
-        page,
-        scopes,
-        tables,
-        trends,
-    )
+    from brewtopia_lib import analyses, charts, findings, forecast
     from brewtopia_lib.cleaning import clean
     from brewtopia_lib.desk import Desk
-    from brewtopia_lib.explorer import explore
-    from brewtopia_lib.proposals import new_feed
-    from brewtopia_lib.showing import show
+    from brewtopia_lib.desk.explorer import explore
+    from brewtopia_lib.desk.proposals import new_feed
+    from brewtopia_lib.desk.showing import show
+    from brewtopia_lib.findings import opportunities, trends
+    from brewtopia_lib.forecast import forecast_words
+    from brewtopia_lib.pages import finding_cards, headlines, page, scopes, tables
     from brewtopia_lib.warehouse import Warehouse
 
 __version__ = "0.1.0"
@@ -108,16 +98,27 @@ def open_warehouse(location: str | None = None) -> "Warehouse":
 
 def load_ipython_extension(shell: Any) -> None:
     """`%load_ext brewtopia_lib`: `%%sql`, tables and figures to look at, errors in one line."""
-    from brewtopia_lib.magics import load
+    from brewtopia_lib.desk.magics import load
 
     load(shell)
 
 
+_MODULES = {
+    "finding_cards": "pages.finding_cards",
+    "forecast_words": "forecast.forecast_words",
+    "headlines": "pages.headlines",
+    "opportunities": "findings.opportunities",
+    "page": "pages.page",
+    "scopes": "pages.scopes",
+    "tables": "pages.tables",
+    "trends": "findings.trends",
+}
+
 _FUNCTIONS = {
     "clean": "cleaning",
-    "explore": "explorer",
-    "new_feed": "proposals",
-    "show": "showing",
+    "explore": "desk.explorer",
+    "new_feed": "desk.proposals",
+    "show": "desk.showing",
 }
 
 
@@ -125,7 +126,7 @@ def __getattr__(name: str) -> Any:
     if name in _FUNCTIONS:
         return getattr(import_module(f"{__name__}.{_FUNCTIONS[name]}"), name)
     if name in __all__:
-        return import_module(f"{__name__}.{name}")
+        return import_module(f"{__name__}.{_MODULES.get(name, name)}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -14,7 +14,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from brewtopia_lib.chart_style import (
+from brewtopia_lib.formats import WEEKDAYS, count, day, hour, number, percent, pounds, shortened
+from brewtopia_lib.pages.chart_style import (
     COFFEE,
     DOWN,
     HEAT,
@@ -33,7 +34,6 @@ from brewtopia_lib.chart_style import (
     styled,
     ticks,
 )
-from brewtopia_lib.formats import WEEKDAYS, count, day, hour, number, percent, pounds, shortened
 
 
 @styled

@@ -19,8 +19,8 @@ from brewtopia_lib import __version__, open_warehouse
 from brewtopia_lib.errors import BrewtopiaError, SourceError, UsageError, explained
 
 if TYPE_CHECKING:
-    from brewtopia_lib.batches import ReportRun
     from brewtopia_lib.ingest import CleanSummary, IngestSummary, LoadSummary
+    from brewtopia_lib.reports.batches import ReportRun
 
 FAILURES_SHOWN = 20
 START = "explore/00_start_here.ipynb"
@@ -197,7 +197,7 @@ def findings_command(
 
     from brewtopia_lib.console import print_json
     from brewtopia_lib.findings import look
-    from brewtopia_lib.scopes import find_scope
+    from brewtopia_lib.pages.scopes import find_scope
 
     with open_warehouse() as warehouse:
         scope = find_scope(warehouse, until=until_day, weeks=weeks, branch=branch)
@@ -234,8 +234,8 @@ def forecast_command(
 
     from brewtopia_lib.console import print_json
     from brewtopia_lib.forecast import forecast
-    from brewtopia_lib.forecast_words import lines
-    from brewtopia_lib.scopes import find_scope
+    from brewtopia_lib.forecast.forecast_words import lines
+    from brewtopia_lib.pages.scopes import find_scope
 
     with open_warehouse() as warehouse:
         scope = find_scope(warehouse, until=until_day, branch=branch)
@@ -294,8 +294,8 @@ def report(
     parameters = dict(_parameter(text) for text in parameter or ())
     addresses = [_address(text) for text in to or ()]
     if email and not addresses:
-        from brewtopia_lib.definitions import load_definition
-        from brewtopia_lib.delivery import check_recipients
+        from brewtopia_lib.mail.delivery import check_recipients
+        from brewtopia_lib.reports.definitions import load_definition
 
         check_recipients(load_definition(name))
 
@@ -335,8 +335,8 @@ def _mail(
     name: str, runs: "Sequence[ReportRun]", addresses: Sequence[str], resend: bool
 ) -> list[str]:
     """Mail the pages, print who has what, and give what failed."""
-    from brewtopia_lib.definitions import load_definition
-    from brewtopia_lib.delivery import deliver, report_failures
+    from brewtopia_lib.mail.delivery import deliver, report_failures
+    from brewtopia_lib.reports.definitions import load_definition
     from brewtopia_lib.settings import load_settings
 
     settings, definition = load_settings(), load_definition(name)
@@ -359,9 +359,9 @@ def schedule_list(as_json: AsJson = False) -> None:
     """Every schedule, with when it is due next and what became of it last."""
     from datetime import UTC
 
-    from brewtopia_lib.agenda import Agenda, entries
     from brewtopia_lib.console import print_json, print_rows
-    from brewtopia_lib.runs import Ledger
+    from brewtopia_lib.reports.runs import Ledger
+    from brewtopia_lib.schedule.agenda import Agenda, entries
     from brewtopia_lib.settings import load_settings
 
     last = Agenda(Ledger(load_settings().runs)).last()
@@ -392,7 +392,7 @@ def schedule_next(
     from datetime import UTC
     from itertools import islice
 
-    from brewtopia_lib.agenda import upcoming
+    from brewtopia_lib.schedule.agenda import upcoming
 
     for moment, name in islice(upcoming(datetime.now(UTC)), count):
         print(f"{moment:%a} {moment.isoformat(timespec='minutes')}  {name}")
@@ -476,8 +476,8 @@ def worker_command(
     ] = False,
 ) -> None:
     """Take S3's notices of uploads from SQS, and ingest each file."""
+    from brewtopia_lib.events.worker import Worker
     from brewtopia_lib.settings import load_settings
-    from brewtopia_lib.worker import Worker
 
     if isinstance(sys.stdout, TextIOWrapper):  # a log is read while it is written
         sys.stdout.reconfigure(line_buffering=True)
@@ -511,7 +511,7 @@ def new_feed_command(
     ] = None,
 ) -> None:
     """Propose a feed for a till file of an unknown layout."""
-    from brewtopia_lib.proposals import new_feed
+    from brewtopia_lib.desk.proposals import new_feed
 
     print(new_feed(file, name).toml, end="")
 
@@ -521,7 +521,7 @@ def new_report_command(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Such as slow_days.")],
 ) -> None:
     """Make a report's notebook and definition from a template."""
-    from brewtopia_lib.new_report import new_report
+    from brewtopia_lib.desk.new_report import new_report
 
     for path in new_report(name):
         print(path)
@@ -562,7 +562,7 @@ def _day(text: str | None) -> date | None:
 
 
 def _address(text: str) -> str:
-    from brewtopia_lib.definitions import mail_address
+    from brewtopia_lib.reports.definitions import mail_address
 
     try:
         return mail_address(text)

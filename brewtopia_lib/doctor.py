@@ -15,8 +15,8 @@ from pathlib import Path
 from brewtopia_lib import open_warehouse
 from brewtopia_lib.errors import BrewtopiaError
 from brewtopia_lib.lake import Lake
-from brewtopia_lib.s3 import Bucket, S3Path, is_s3
 from brewtopia_lib.settings import Settings, load_settings, without_secrets
+from brewtopia_lib.storage.s3 import Bucket, S3Path, is_s3
 from brewtopia_lib.warehouse import is_redshift
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -178,7 +178,7 @@ def _writable(folder: Path) -> str:
 
 
 def _feeds(settings: Settings) -> str:
-    from brewtopia_lib.feeds import load_feeds
+    from brewtopia_lib.cleaning.feeds import load_feeds
 
     return ", ".join(feed.name for feed in load_feeds(settings.feeds))
 
@@ -202,7 +202,7 @@ def _warehouse(settings: Settings) -> str:
 
 def _queue(settings: Settings) -> str:
     from brewtopia_lib.events import raw_place
-    from brewtopia_lib.queues import Queue
+    from brewtopia_lib.events.queues import Queue
 
     raw_place(settings)
     queue = Queue(str(settings.queue))

@@ -12,16 +12,16 @@ import duckdb
 from duckdb import DuckDBPyConnection
 
 from brewtopia_lib.cleaning import clean_texts, connect, counts, rejected_by_reason
+from brewtopia_lib.cleaning.feeds import Feed, load_feeds
+from brewtopia_lib.cleaning.reading import RawText
+from brewtopia_lib.cleaning.recognition import Recognised, recognise
 from brewtopia_lib.errors import FeedError, LakeError, SourceError
-from brewtopia_lib.feeds import Feed, load_feeds
-from brewtopia_lib.fetching import fetching
 from brewtopia_lib.lake import CleanedObject, CurrentVersion, Lake
-from brewtopia_lib.reading import RawText
-from brewtopia_lib.recognition import Recognised, recognise
-from brewtopia_lib.s3 import is_s3
-from brewtopia_lib.scratch import clear_leftovers
 from brewtopia_lib.settings import Settings
 from brewtopia_lib.sources import Fetched, RawObject, list_objects
+from brewtopia_lib.sources.fetching import fetching
+from brewtopia_lib.storage.s3 import is_s3
+from brewtopia_lib.storage.scratch import clear_leftovers
 from brewtopia_lib.warehouse import check_loadable, load_warehouse
 
 Progress = Callable[[int, int, str], None]

@@ -22,10 +22,10 @@ from pathlib import Path
 import duckdb
 from duckdb import DuckDBPyConnection
 
+from brewtopia_lib.cleaning.reading import fill
 from brewtopia_lib.errors import LakeError
-from brewtopia_lib.reading import fill
 from brewtopia_lib.settings import without_secrets
-from brewtopia_lib.stores import ABANDONED_AFTER, Progress, open_store
+from brewtopia_lib.storage.stores import ABANDONED_AFTER, Progress, open_store
 
 ROW_TABLES = ("orders", "lines", "items", "rejects")
 MANIFESTS = "manifests"

@@ -8,16 +8,16 @@ from decimal import Decimal
 from statistics import median
 from typing import Any, Literal
 
-from brewtopia_lib.agenda import Agenda, entries
+from brewtopia_lib.events.telemetry import Telemetry
 from brewtopia_lib.formats import percent, plural, pounds
-from brewtopia_lib.outputs import write_whole
-from brewtopia_lib.publishing import STATUS, reports_folder
 from brewtopia_lib.queries import load_query
-from brewtopia_lib.rendering import template
 from brewtopia_lib.reports import renew_gallery
-from brewtopia_lib.runs import Ledger
+from brewtopia_lib.reports.outputs import write_whole
+from brewtopia_lib.reports.publishing import STATUS, reports_folder
+from brewtopia_lib.reports.rendering import template
+from brewtopia_lib.reports.runs import Ledger
+from brewtopia_lib.schedule.agenda import Agenda, entries
 from brewtopia_lib.settings import Settings
-from brewtopia_lib.telemetry import Telemetry
 from brewtopia_lib.warehouse import Warehouse, open_warehouse
 
 RECENT = timedelta(days=7)

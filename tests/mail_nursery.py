@@ -15,10 +15,12 @@ from typing import Any
 
 import nbformat
 
-from brewtopia_lib import batches, reports, sending
-from brewtopia_lib.execution import Execution
-from brewtopia_lib.page import DIGEST
-from brewtopia_lib.rendering import Facts, report_page
+from brewtopia_lib import reports
+from brewtopia_lib.mail import sending
+from brewtopia_lib.pages.page import DIGEST
+from brewtopia_lib.reports import batches
+from brewtopia_lib.reports.execution import Execution
+from brewtopia_lib.reports.rendering import Facts, report_page
 from brewtopia_lib.schedule import Scheduler
 from brewtopia_lib.settings import Settings
 

@@ -14,7 +14,7 @@ from typing import Any
 from IPython.core.inputtransformer2 import TransformerManager
 
 from brewtopia_lib.errors import ReportError
-from brewtopia_lib.parameters import read_parameters
+from brewtopia_lib.reports.parameters import read_parameters
 
 CHECKED = "# NBVAL_CHECK_OUTPUT"
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
 
-from brewtopia_lib.batches import ReportRun
 from brewtopia_lib.ingest import ingest
 from brewtopia_lib.reports import run_report
+from brewtopia_lib.reports.batches import ReportRun
 from brewtopia_lib.sample import write_sample
 from brewtopia_lib.settings import Settings
 

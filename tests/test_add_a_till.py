@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from brewtopia_lib.cleaning import clean
-from brewtopia_lib.feeds import ROLES, load_feeds, parse_feed
+from brewtopia_lib.cleaning.feeds import ROLES, load_feeds, parse_feed
 
 PAGE = Path(__file__).parents[1] / "docs" / "add-a-till.md"
 EXAMPLES = re.findall(

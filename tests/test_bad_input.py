@@ -31,9 +31,9 @@ from tried import (
     try_folder,
 )
 
+from brewtopia_lib.cleaning.values import parse_branch
 from brewtopia_lib.ingest import ingest
 from brewtopia_lib.sample import FAULTS, ODD_NAMES, write_sample
-from brewtopia_lib.values import parse_branch
 
 Rows = Callable[..., str]
 

@@ -12,10 +12,11 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from brewtopia_lib import chart_style, charts
-from brewtopia_lib.chart_style import Width, legible_on, svg
-from brewtopia_lib.finding import Effect, Evidence, Finding, Kind, Said
-from brewtopia_lib.finding_charts import evidence
+from brewtopia_lib import charts
+from brewtopia_lib.findings.finding import Effect, Evidence, Finding, Kind, Said
+from brewtopia_lib.pages import chart_style
+from brewtopia_lib.pages.chart_style import Width, legible_on, svg
+from brewtopia_lib.pages.finding_charts import evidence
 
 WIDTHS = get_args(Width)
 LAST = date(2024, 6, 30)

@@ -24,7 +24,7 @@ from tried import (
     try_folder,
 )
 
-import brewtopia_lib.reading
+import brewtopia_lib.cleaning.reading
 import brewtopia_lib.sources
 from brewtopia_lib.cleaning import clean
 from brewtopia_lib.errors import FeedError, SourceError
@@ -357,7 +357,9 @@ def test_the_real_files_to_the_penny(real_data: Path, tmp_path: Path) -> None:
         with pytest.MonkeyPatch.context() as patch:
             if reader == "careful":
                 patch.setattr(
-                    brewtopia_lib.reading._Reader, "read_fast", lambda _, texts: list(texts)
+                    brewtopia_lib.cleaning.reading._Reader,
+                    "read_fast",
+                    lambda _, texts: list(texts),
                 )
             tried = try_folder(folder)
         made = tried.summary.clean

@@ -18,10 +18,11 @@ from typing import Any, NamedTuple
 import pytest
 from test_delivery import made
 
-from brewtopia_lib import __version__, cli, reports, sending
-from brewtopia_lib.batches import ReportRun
+from brewtopia_lib import __version__, cli, reports
 from brewtopia_lib.errors import WarehouseError
-from brewtopia_lib.runs import Ledger
+from brewtopia_lib.mail import sending
+from brewtopia_lib.reports.batches import ReportRun
+from brewtopia_lib.reports.runs import Ledger
 from brewtopia_lib.settings import Settings
 
 CUSTOMER = "Ottoline Zebedee"

@@ -21,14 +21,14 @@ from s3_server import Flaky, S3Server
 from tills import Order, settings_in, till, write_files
 
 from brewtopia_lib import analyses
-from brewtopia_lib import s3 as s3_module
 from brewtopia_lib.errors import RetryableError
 from brewtopia_lib.findings import look
 from brewtopia_lib.forecast import forecast
 from brewtopia_lib.ingest import ingest
+from brewtopia_lib.pages.scopes import find_scope
 from brewtopia_lib.queries import load_query, query_names
 from brewtopia_lib.sample import write_sample
-from brewtopia_lib.scopes import find_scope
+from brewtopia_lib.storage import s3 as s3_module
 from brewtopia_lib.warehouse import Warehouse, load_warehouse, open_warehouse
 from brewtopia_lib.warehouse.redshift import loading, parse
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from brewtopia_lib.cron import Cron
+from brewtopia_lib.reports.cron import Cron
 
 
 def times(expression: str, zone: str, start: str, count: int) -> list[str]:

@@ -14,21 +14,21 @@ from typing import Any
 import pytest
 from mail_server import Post, mail_server
 
-from brewtopia_lib import sending
-from brewtopia_lib.batches import ReportRun
-from brewtopia_lib.definitions import Definition
-from brewtopia_lib.delivery import (
+from brewtopia_lib.errors import ParameterError
+from brewtopia_lib.mail import sending
+from brewtopia_lib.mail.delivery import (
     check_recipients,
     deliver,
     report_failures,
     rerun_command,
     unknown_branches,
 )
-from brewtopia_lib.errors import ParameterError
-from brewtopia_lib.page import DIGEST
-from brewtopia_lib.redaction import redacted, secrets_of
-from brewtopia_lib.runs import Ledger
-from brewtopia_lib.sending import Delivery
+from brewtopia_lib.mail.sending import Delivery
+from brewtopia_lib.pages.page import DIGEST
+from brewtopia_lib.reports.batches import ReportRun
+from brewtopia_lib.reports.definitions import Definition
+from brewtopia_lib.reports.redaction import redacted, secrets_of
+from brewtopia_lib.reports.runs import Ledger
 from brewtopia_lib.settings import Settings
 
 MONDAY = datetime.fromisoformat("2024-07-01T07:00:00+01:00")

@@ -35,13 +35,13 @@ from tills import Order, till
 from typer.main import get_command
 
 from brewtopia_lib import cli
+from brewtopia_lib.events.worker import Worker
 from brewtopia_lib.ingest import ingest
-from brewtopia_lib.publishing import reports_folder
+from brewtopia_lib.mail.transports import find_transport
+from brewtopia_lib.reports.publishing import reports_folder
 from brewtopia_lib.settings import Settings
 from brewtopia_lib.status import pipeline_status, publish_status, tell_status
-from brewtopia_lib.transports import find_transport
 from brewtopia_lib.warehouse import open_warehouse
-from brewtopia_lib.worker import Worker
 
 ROOT = Path(__file__).parent.parent
 DEPLOY = ROOT / "deploy"

@@ -14,12 +14,12 @@ from s3_server import S3Server
 from tills import Order, till, write_files
 
 from brewtopia_lib.errors import BrewtopiaError
+from brewtopia_lib.events.worker import Worker
 from brewtopia_lib.ingest import clean_raw, ingest, load_lake
 from brewtopia_lib.schedule import Scheduler
 from brewtopia_lib.settings import Settings
 from brewtopia_lib.warehouse import open_warehouse
 from brewtopia_lib.warehouse.redshift import parse
-from brewtopia_lib.worker import Worker
 
 RUNBOOK = Path(__file__).parent.parent / "docs" / "operate.md"
 NAME, CARD = "Ottoline Zebedee", "4929123412341234"
@@ -213,7 +213,7 @@ def test_dead_letters_are_replayed(
 ) -> None:
     """A file that no feed takes ends as a dead letter; mended, the letter moved back
     is done, however often it comes."""
-    monkeypatch.setattr("brewtopia_lib.worker._back_off_seconds", lambda _: 0)
+    monkeypatch.setattr("brewtopia_lib.events.worker._back_off_seconds", lambda _: 0)
     stream = open_stream(s3, attempts=2)
     settings = Settings(
         raw="s3://tills/raw",

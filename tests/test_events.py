@@ -17,14 +17,15 @@ from event_stream import LAKE, RAW, documents, lake_texts, metrics, notice, open
 from s3_server import S3Server, refusal
 from tills import Content, Order, content, rows, settings_in, till, write_files
 
-from brewtopia_lib import cli, events, worker
+from brewtopia_lib import cli, events
 from brewtopia_lib.doctor import examine
 from brewtopia_lib.errors import EventError, QueueError, WarehouseUnavailableError
+from brewtopia_lib.events import worker
+from brewtopia_lib.events.notices import read_notices
+from brewtopia_lib.events.telemetry import METRICS
+from brewtopia_lib.events.worker import Worker
 from brewtopia_lib.ingest import clean_raw, ingest
-from brewtopia_lib.notices import read_notices
 from brewtopia_lib.settings import Settings
-from brewtopia_lib.telemetry import METRICS
-from brewtopia_lib.worker import Worker
 
 NAME, CARD = "Ottoline Zebedee", "4929123412341234"
 ODD_KEYS = ["a b.csv", "a+b.csv", "a%20b.csv", "Café Öl/☕ & 1=1.csv", "it's.csv"]

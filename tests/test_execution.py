@@ -16,17 +16,17 @@ from report_project import LAST_DAY, Reported, settings_of
 from test_kernels import assert_ends
 from test_reports import PARAMETERS, Page, add_report, elsewhere
 
-from brewtopia_lib import pdf, sending
-from brewtopia_lib.batches import ReportRun
-from brewtopia_lib.definitions import load_definition
-from brewtopia_lib.delivery import deliver, report_failures
 from brewtopia_lib.errors import UsageError
 from brewtopia_lib.ingest import ingest
-from brewtopia_lib.reports import run_report
-from brewtopia_lib.runs import Ledger
+from brewtopia_lib.mail import sending
+from brewtopia_lib.mail.delivery import deliver, report_failures
+from brewtopia_lib.mail.transports import Outbox
+from brewtopia_lib.reports import pdf, run_report
+from brewtopia_lib.reports.batches import ReportRun
+from brewtopia_lib.reports.definitions import load_definition
+from brewtopia_lib.reports.runs import Ledger
 from brewtopia_lib.sample import write_sample
 from brewtopia_lib.settings import Settings
-from brewtopia_lib.transports import Outbox
 
 Try = Callable[..., ReportRun]
 SECRETS = {
@@ -227,7 +227,7 @@ TELL = (
         "print(parent if START == 'warm' else '')"
     ),
     (
-        "from brewtopia_lib.page import DIGEST\nfrom IPython.display import display\n"
+        "from brewtopia_lib.pages.page import DIGEST\nfrom IPython.display import display\n"
         "seen = [f'{k}={v}' for k, v in os.environ.items() if k.startswith('AWS_')]\n"
         "display({DIGEST: [{'title': str(seen), 'notices': seen}], 'text/html': ''}, raw=True)"
     ),

@@ -11,8 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tried import CARD, NAME, Tried, check, row, try_files
 
-from brewtopia_lib.errors import FeedError
-from brewtopia_lib.feeds import (
+from brewtopia_lib.cleaning.feeds import (
     BranchRule,
     Feed,
     FileRule,
@@ -23,8 +22,9 @@ from brewtopia_lib.feeds import (
     choose_feed,
     load_feeds,
 )
-from brewtopia_lib.headers import shown_header
-from brewtopia_lib.records import Record
+from brewtopia_lib.cleaning.headers import shown_header
+from brewtopia_lib.errors import FeedError
+from brewtopia_lib.sources.records import Record
 
 GUIDE = Path(__file__).parents[1] / "docs/add-a-till.md"
 

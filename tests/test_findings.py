@@ -16,8 +16,8 @@ from benchmarks.chains import Chain, Setting, simulate
 from benchmarks.trends import history_of
 from brewtopia_lib import shared
 from brewtopia_lib.errors import ParameterError
-from brewtopia_lib.finding import Finding
 from brewtopia_lib.findings import Found, find, findings, look
+from brewtopia_lib.findings.finding import Finding
 from brewtopia_lib.ingest import ingest
 from brewtopia_lib.sample import write_sample
 from brewtopia_lib.warehouse import Warehouse, open_warehouse
@@ -155,7 +155,7 @@ def test_a_batch_looks_once(
 
 
 def find_of(warehouse: Warehouse, branch: str | None) -> Found:
-    from brewtopia_lib.history import read_history
+    from brewtopia_lib.findings.history import read_history
 
     return find(read_history(warehouse, until=LAST_DAY, weeks=26), branch=branch)
 

@@ -12,7 +12,7 @@ from test_analyses import Warehouse
 
 from brewtopia_lib.errors import ParameterError
 from brewtopia_lib.forecast import Forecast, Sales, forecast, foretell
-from brewtopia_lib.forecast_words import headline, how_good, lines
+from brewtopia_lib.forecast.forecast_words import headline, how_good, lines
 
 LAST_DAY = date(2024, 6, 30)
 WEEK = np.array([0.9, 0.9, 1.0, 1.0, 1.1, 1.4, 0.7])

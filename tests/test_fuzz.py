@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tills import Content, content, write_files
 from tried import CARD, GOOD, GOOD_NAME, NAME, Tried, check, check_conserved, try_folder
 
-import brewtopia_lib.reading
+import brewtopia_lib.cleaning.reading
 from brewtopia_lib.sample import FAULTS
 
 FILES = 180
@@ -220,7 +220,9 @@ def test_damaged_files(tmp_path_factory: pytest.TempPathFactory, seed: int) -> N
         assert "docs/add-a-till.md" in message, (source, message)
     wanted = content(tried.settings)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(brewtopia_lib.reading._Reader, "read_fast", lambda _, texts: list(texts))
+        patch.setattr(
+            brewtopia_lib.cleaning.reading._Reader, "read_fast", lambda _, texts: list(texts)
+        )
         careful = ingest_folder(folder / "careful", files)
     assert differing(wanted, content(careful.settings)) == []
     parted = ingest_folder(folder / "parted", files, GROUPS, seed)

@@ -13,9 +13,9 @@ from report_project import SCRIPT, SQL_BRANCH_KEPT, Reported
 from test_pages_in_browser import QUIET, browser  # noqa: F401 - a fixture
 from test_reports import PARAMETERS, Page, add_report, elsewhere
 
-from brewtopia_lib.gallery import Made, gallery
-from brewtopia_lib.outputs import KEPT_RUNS
 from brewtopia_lib.reports import run_report
+from brewtopia_lib.reports.gallery import Made, gallery
+from brewtopia_lib.reports.outputs import KEPT_RUNS
 
 ONE = Made(
     report="trends",

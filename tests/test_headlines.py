@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from test_scopes import SCOPE
 
-from brewtopia_lib import headlines
+from brewtopia_lib.pages import headlines
 
 
 def daily(*revenue: float, change: float = np.nan) -> pd.DataFrame:

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from brewtopia_lib.feeds import Feed, load_feeds, parse_feed
-from brewtopia_lib.items import Item, make_item, parse_item, split_items
+from brewtopia_lib.cleaning.feeds import Feed, load_feeds, parse_feed
+from brewtopia_lib.cleaning.items import Item, make_item, parse_item, split_items
 
 BUILT_IN = {feed.name: feed for feed in load_feeds()}["seven-columns"]
 

@@ -18,9 +18,9 @@ from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_client.manager import KernelManager
 from nbclient import NotebookClient
 
-from brewtopia_lib import kernels
 from brewtopia_lib.errors import ReportError
-from brewtopia_lib.kernels import KernelStart, OneKernel, one_kernel, plain_environment
+from brewtopia_lib.reports import kernels
+from brewtopia_lib.reports.kernels import KernelStart, OneKernel, one_kernel, plain_environment
 
 BOTH = pytest.mark.parametrize("start", ["warm", "cold"])
 linux = pytest.mark.skipif(sys.platform != "linux", reason="kernels are forked on Linux only")

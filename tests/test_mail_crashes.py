@@ -19,11 +19,11 @@ import pytest
 from mail_server import Post, mail_server
 from test_reports import add_report
 
-from brewtopia_lib.agenda import Agenda
-from brewtopia_lib.definitions import Timing
 from brewtopia_lib.ingest import ingest
-from brewtopia_lib.runs import Ledger
+from brewtopia_lib.reports.definitions import Timing
+from brewtopia_lib.reports.runs import Ledger
 from brewtopia_lib.sample import write_sample
+from brewtopia_lib.schedule.agenda import Agenda
 from brewtopia_lib.settings import Settings
 
 KILLED = -signal.SIGKILL

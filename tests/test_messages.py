@@ -13,15 +13,15 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from brewtopia_lib.digests import Digest, read_digest
-from brewtopia_lib.messages import (
+from brewtopia_lib.mail.digests import Digest, read_digest
+from brewtopia_lib.mail.messages import (
     Attachment,
     Envelope,
     Failure,
     failure_message,
     report_message,
 )
-from brewtopia_lib.page import DIGEST
+from brewtopia_lib.pages.page import DIGEST
 
 HOSTILE = "</p><script>alert(1)</script>\r\nBcc: spy@example.org\r\n\r\n<img src=http://x/y>"
 ENVELOPE = Envelope(

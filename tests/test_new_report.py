@@ -7,8 +7,8 @@ import pytest
 from report_project import make_project
 
 from brewtopia_lib.cli import main
+from brewtopia_lib.desk.new_report import new_report
 from brewtopia_lib.errors import UsageError
-from brewtopia_lib.new_report import new_report
 from brewtopia_lib.reports import run_report
 
 

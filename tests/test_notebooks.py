@@ -14,9 +14,9 @@ import pytest
 from notebook_rules import CHECKED, SQL, cells, faults, source
 from report_project import copy_reports, settings_of
 
-from brewtopia_lib.definitions import load_definition
 from brewtopia_lib.ingest import ingest
 from brewtopia_lib.reports import run_report
+from brewtopia_lib.reports.definitions import load_definition
 from brewtopia_lib.sample import write_sample
 
 from tills import Order, rows, settings_in, till, write_files  # isort: skip

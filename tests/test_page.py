@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from test_charts import contrast
 from test_scopes import SCOPE
 
-from brewtopia_lib import charts, page, tables
-from brewtopia_lib.headlines import Headline
+from brewtopia_lib import charts
+from brewtopia_lib.pages import page, tables
+from brewtopia_lib.pages.headlines import Headline
 
 HEADLINE = Headline("Tea <b>leads</b>", "£5 & more")
 

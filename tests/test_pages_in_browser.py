@@ -19,8 +19,8 @@ import pytest
 from PIL import Image
 from report_project import SCRIPT, Reported
 
-from brewtopia_lib.definitions import load_definition
-from brewtopia_lib.delivery import deliver, report_failures
+from brewtopia_lib.mail.delivery import deliver, report_failures
+from brewtopia_lib.reports.definitions import load_definition
 
 PAGES = ("company_trends", "data_quality", "leeds", "drop-table-orders", "index")
 WIDTHS = {"wide": 1000, "phone": 390}

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from brewtopia_lib.errors import ParameterError, ReportError
-from brewtopia_lib.parameters import check_parameters, read_parameters
+from brewtopia_lib.reports.parameters import check_parameters, read_parameters
 
 CELL = """
 from datetime import date

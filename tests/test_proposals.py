@@ -8,10 +8,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from brewtopia_lib.cleaning import clean
+from brewtopia_lib.cleaning.feeds import load_feeds, parse_feed
 from brewtopia_lib.cli import main
+from brewtopia_lib.desk.proposals import new_feed
 from brewtopia_lib.errors import BrewtopiaError, FeedError
-from brewtopia_lib.feeds import load_feeds, parse_feed
-from brewtopia_lib.proposals import new_feed
 
 NAME, CARD = "Quackenbush", "4929123412345678"
 ITEMS = [("Latte", "Large", 245), ("Tea", "Regular", 130), ("Flat white", "Regular", 215)]

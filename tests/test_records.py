@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from brewtopia_lib.records import MAX_ROW_BYTES, count_lines, read_records
+from brewtopia_lib.sources.records import MAX_ROW_BYTES, count_lines, read_records
 
 
 def records(data: bytes, delimiter: str = ",", quote: str = '"') -> list[tuple[object, ...]]:

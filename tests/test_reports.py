@@ -21,10 +21,10 @@ from report_project import (
     settings_of,
 )
 
-from brewtopia_lib import batches, reports
+from brewtopia_lib import reports
 from brewtopia_lib.errors import ParameterError, ReportError
 from brewtopia_lib.ingest import ingest
-from brewtopia_lib.reports import run_report, slugs
+from brewtopia_lib.reports import batches, run_report, slugs
 from brewtopia_lib.sample import write_sample
 
 ALL_PAGES = ("company_trends", "data_quality", "leeds", "drop-table-orders")

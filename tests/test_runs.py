@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from brewtopia_lib.errors import LedgerError
-from brewtopia_lib.runs import Ledger, Run, SendKey
+from brewtopia_lib.reports.runs import Ledger, Run, SendKey
 
 KEY = SendKey("branch_trends", '{"branch": "Leeds"}', "2024-06-30", "leeds@example.org")
 RUN = Run("branch_trends", "Leeds", {"weeks": 4}, None, date(2024, 6, 3), date(2024, 6, 30))

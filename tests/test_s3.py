@@ -10,9 +10,9 @@ import pytest
 from s3_server import ENVIRONMENT, SECRETIVE, Flaky, S3Server, refusal, reset_connection
 
 from brewtopia_lib import cli
-from brewtopia_lib import s3 as s3_module
 from brewtopia_lib.errors import RetryableError, S3Error, UsageError
-from brewtopia_lib.s3 import THREADS, Bucket, S3Path, Stored, in_parallel
+from brewtopia_lib.storage import s3 as s3_module
+from brewtopia_lib.storage.s3 import THREADS, Bucket, S3Path, Stored, in_parallel
 
 ODD_KEYS = [
     "raw/a b.csv", "raw/a+b.csv", "raw/a%20b.csv", "raw/100%.csv", "raw/Café Öl/münchen ☕.csv",
@@ -50,8 +50,8 @@ def test_what_names_no_bucket_is_refused(uri: str) -> None:
 def test_boto3_is_imported_when_it_is_used() -> None:
     """The command line, and even the modules that use S3, start without boto3."""
     code = (
-        "import sys, brewtopia_lib.cli, brewtopia_lib.s3, brewtopia_lib.stores,"
-        " brewtopia_lib.fetching; sys.exit('boto3' in sys.modules or 'botocore' in sys.modules)"
+        "import sys, brewtopia_lib.cli, brewtopia_lib.storage.s3, brewtopia_lib.storage.stores,"
+        " brewtopia_lib.sources.fetching; sys.exit('boto3' in sys.modules or 'botocore' in sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
 

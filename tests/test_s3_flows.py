@@ -18,14 +18,14 @@ from s3_server import Environ, Flaky, S3Server, refusal
 from tills import Content, Order, content, rows, settings_in, till, write_files
 
 import brewtopia_lib as bt
-from brewtopia_lib import s3 as s3_module
 from brewtopia_lib.errors import LakeError, S3Error, SourceError
-from brewtopia_lib.fetching import fetching
 from brewtopia_lib.ingest import clean_raw, ingest, load_lake
 from brewtopia_lib.lake import Lake
-from brewtopia_lib.publishing import reports_folder
+from brewtopia_lib.reports.publishing import reports_folder
 from brewtopia_lib.settings import Settings
 from brewtopia_lib.sources import SMALL_BYTES, Fetched, list_objects
+from brewtopia_lib.sources.fetching import fetching
+from brewtopia_lib.storage import s3 as s3_module
 
 RAW, LAKE = "s3://tills/raw", "s3://lake/x"
 FILES = {

@@ -10,9 +10,9 @@ from s3_server import S3Server
 from tills import Order, rows, settings_in, till
 
 from brewtopia_lib.events import ingest_uploads
-from brewtopia_lib.queues import Message
+from brewtopia_lib.events.queues import Message
+from brewtopia_lib.events.telemetry import Telemetry
 from brewtopia_lib.settings import Settings
-from brewtopia_lib.telemetry import Telemetry
 
 
 def upload(s3: S3Server, settings: Settings, number: int) -> Counter[str]:

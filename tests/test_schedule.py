@@ -18,13 +18,14 @@ import pytest
 from report_project import Reported
 from test_delivery import made
 
-from brewtopia_lib import cli, freshness, schedule, sending
-from brewtopia_lib.agenda import upcoming
-from brewtopia_lib.batches import ReportRun
+from brewtopia_lib import cli, schedule
 from brewtopia_lib.errors import WarehouseError
-from brewtopia_lib.freshness import silent_branches
-from brewtopia_lib.runs import Ledger
-from brewtopia_lib.schedule import Scheduler
+from brewtopia_lib.mail import sending
+from brewtopia_lib.reports.batches import ReportRun
+from brewtopia_lib.reports.runs import Ledger
+from brewtopia_lib.schedule import Scheduler, freshness
+from brewtopia_lib.schedule.agenda import upcoming
+from brewtopia_lib.schedule.freshness import silent_branches
 from brewtopia_lib.settings import Settings, load_settings
 from brewtopia_lib.warehouse import open_warehouse
 

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from brewtopia_lib.errors import ParameterError, WarehouseError
-from brewtopia_lib.scopes import Scope, find_scope
+from brewtopia_lib.pages.scopes import Scope, find_scope
 
 SCOPE = Scope(
     until=date(2024, 6, 30),

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from brewtopia_lib.errors import BrewtopiaError
-from brewtopia_lib.scratch import clear_leftovers, private_folder
+from brewtopia_lib.storage.scratch import clear_leftovers, private_folder
 
 HOLD = """
 import sys, time
-from brewtopia_lib.scratch import private_folder
+from brewtopia_lib.storage.scratch import private_folder
 with private_folder() as folder:
     (folder / "till.csv").write_text("personal")
     print(folder, flush=True)

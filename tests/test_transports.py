@@ -15,7 +15,7 @@ from brewtopia_lib.errors import (
     RetryableError,
     SettingsError,
 )
-from brewtopia_lib.transports import find_transport
+from brewtopia_lib.mail.transports import find_transport
 
 SENDER, READER = "reports@example.org", "leeds@example.org"
 LOGIN = f"{USER}:{quote(PASSWORD, safe='')}"
@@ -231,7 +231,7 @@ def test_what_ses_means(status: int, code: str, kind: type[MailError]) -> None:
     """Throttling passes, a failure inside SES leaves it open, the rest is final; nothing is retried."""
     from botocore.stub import Stubber
 
-    from brewtopia_lib.transports import Ses
+    from brewtopia_lib.mail.transports import Ses
 
     with Ses("eu-west-2") as transport, Stubber(transport._client) as stub:
         stub.add_client_error("send_email", code, "words", http_status_code=status)

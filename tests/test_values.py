@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from brewtopia_lib.values import (
+from brewtopia_lib.cleaning.values import (
     MAX_NAME_LENGTH,
     MAX_PENCE,
     parse_branch,

@@ -16,7 +16,7 @@ import duckdb
 import pytest
 from tills import settings_in, write_files
 
-from brewtopia_lib.feeds import load_feeds
+from brewtopia_lib.cleaning.feeds import load_feeds
 from brewtopia_lib.ingest import IngestSummary, ingest
 from brewtopia_lib.settings import Settings
 

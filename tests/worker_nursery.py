@@ -16,7 +16,8 @@ import boto3
 import duckdb
 import pandas
 
-from brewtopia_lib import events, worker
+from brewtopia_lib import events
+from brewtopia_lib.events import worker
 from brewtopia_lib.settings import Settings
 
 READY = (aws_lambda_powertools, boto3, duckdb, pandas)

@@ -9,9 +9,9 @@ import pandas as pd
 
 from brewtopia_lib.errors import SettingsError, WarehouseError
 from brewtopia_lib.lake import Lake
-from brewtopia_lib.s3 import is_s3
 from brewtopia_lib.settings import Settings
-from brewtopia_lib.stores import Progress
+from brewtopia_lib.storage.s3 import is_s3
+from brewtopia_lib.storage.stores import Progress
 from brewtopia_lib.warehouse.duckdb import DuckDBWarehouse, Loaded
 from brewtopia_lib.warehouse.duckdb import load as load_duckdb
 

@@ -18,8 +18,8 @@ from brewtopia_lib.errors import WarehouseError
 from brewtopia_lib.ingest import ingest
 from brewtopia_lib.lake import Lake
 from brewtopia_lib.queries import query_names
-from brewtopia_lib.s3 import Bucket, S3Path
 from brewtopia_lib.sample import write_sample
+from brewtopia_lib.storage.s3 import Bucket, S3Path
 from brewtopia_lib.warehouse import open_warehouse
 from brewtopia_lib.warehouse.redshift import CopyError, RedshiftWarehouse, load, parse
 from brewtopia_lib.warehouse.redshift.session import Session

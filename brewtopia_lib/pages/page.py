@@ -1,0 +1,378 @@
+"""The pieces of a report page as HTML; pure, and everything from the data is escaped."""
+
+import base64
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from html import escape, unescape
+from importlib.resources import files
+from typing import Any, Literal
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from brewtopia_lib.formats import (
+    MONTHS,
+    count,
+    full_day,
+    number,
+    percent,
+    plural,
+    pounds,
+    printable,
+    records,
+)
+from brewtopia_lib.pages.chart_style import png, svg
+from brewtopia_lib.pages.headlines import Headline
+from brewtopia_lib.pages.scopes import Scope
+
+NARROW_SCREEN = "screen and (max-width: 800px)"
+"""Where charts are shown in their narrow variant."""
+
+
+DIGEST = "application/vnd.brewtopia.digest+json"
+"""What a piece of page says, as plain data: mails are made of it."""
+
+
+class Html:
+    """A piece of page, shown as HTML by notebooks and put unescaped into other pieces.
+
+    `digest` is the gist of it for mails, one mapping for each thing said.
+    """
+
+    def __init__(self, markup: str, digest: Sequence[Mapping[str, Any]] = ()) -> None:
+        self.markup = markup
+        self.digest = list(digest)
+
+    def _repr_html_(self) -> str:
+        return self.markup
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
+        return {DIGEST: self.digest} if self.digest else {}
+
+    def __repr__(self) -> str:
+        return "Html"
+
+    def __bool__(self) -> bool:
+        return bool(self.markup)
+
+
+NOTHING = Html("")
+
+
+def safe(plain: str) -> str:
+    """Text from the data as HTML; no line breaks between a sign and its pound."""
+    return re.sub("(?<=[+\N{MINUS SIGN}])£", "&#8288;£", escape(printable(plain)))
+
+
+@cache
+def style() -> Html:
+    """The style sheet of reports, for looking at pieces of one in a notebook."""
+    sheet = files("brewtopia_lib") / "templates" / "report" / "style.css"
+    return Html(f"<style>{sheet.read_text(encoding='utf-8')}</style>")
+
+
+def together(*pieces: Html) -> Html:
+    """Pieces one after the other."""
+    return Html(
+        "".join(piece.markup for piece in pieces),
+        [said for piece in pieces for said in piece.digest],
+    )
+
+
+def side_by_side(*pieces: Html) -> Html:
+    """Pieces beside each other where there is room; empty ones leave none."""
+    shown = [piece for piece in pieces if piece]
+    inside = together(*shown)
+    return Html(f'<div class="beside">{inside.markup}</div>', inside.digest) if shown else NOTHING
+
+
+def header(title: str, scope: Scope, overline: str = "", period: str | None = None) -> Html:
+    """What the page is about: title, period, what it is compared with, when data were loaded.
+
+    `period` replaces the scope's own.
+    """
+    if period is None:
+        period = scope.period
+        period += f" · against {scope.before}" if scope.has_before else ""
+        period += "" if scope.branch else f" · {plural(scope.branches, 'branch', 'branches')}"
+    above = f'<p class="overline">{safe(overline)}</p>' if overline else ""
+    return Html(
+        f'<header>{above}<h1>{safe(title)}</h1><p class="period">{safe(period)}</p>'
+        f'<p class="made">{safe(loaded(scope))}</p></header>',
+        [{"title": title, "overline": overline, "period": period, "loaded": loaded(scope)}],
+    )
+
+
+def loaded(scope: Scope) -> str:
+    """When the newest data were loaded, in words."""
+    at = scope.loaded_at
+    return f"Data loaded {at.day} {MONTHS[at.month - 1]} {at.year}, {at:%H:%M}"
+
+
+def notice(*texts: str | None) -> Html:
+    """What a reader must know before the numbers; None is left out."""
+    given = [text for text in texts if text]
+    said = "".join(f"<p>{safe(text)}</p>" for text in given)
+    return Html(f'<div class="notice">{said}</div>', [{"notices": given}]) if said else NOTHING
+
+
+def change(fraction: Any, *, muted: bool = False) -> Html:
+    """A change with arrow, sign and colour; nothing where it is not known."""
+    known = number(fraction)
+    if known is None:
+        return NOTHING
+    said = percent(known, signed=True)
+    way = "up" if said.startswith("+") else "down" if said.startswith("\N{MINUS SIGN}") else "flat"
+    arrow = {"up": "▲ ", "down": "▼ ", "flat": ""}[way]
+    return Html(f'<span class="{"flat" if muted else way}">{arrow}{said}</span>')
+
+
+def kpis(headline: pd.DataFrame, scope: Scope, chain: pd.DataFrame | None = None) -> Html:
+    """The four numbers that matter with their like-for-like change, as far as it is known.
+
+    `headline` is the analysis of that name; `chain` the same for the whole chain, to compare.
+    """
+    row, whole = records(headline)[0], records(chain)[0] if chain is not None else {}
+    cards = [
+        ("Revenue", "revenue", "change_comparable", pounds),
+        ("Orders", "orders", "change_orders_comparable", count),
+        ("Average basket", "average_basket", "change_average_basket_comparable", _pence),
+        ("Items", "items", "change_items_comparable", count),
+    ]
+    shown = []
+    for name, level, column, write in cards:
+        value, known = number(row[level]), change(row[column])
+        lines = [f"{known.markup} on {safe(scope.before)}"] if known else []
+        if column in whole and (theirs := change(whole[column], muted=True)):
+            lines.append(f"chain {theirs.markup}")
+        if level == "revenue" and (year := change(row["change_comparable_last_year"])):
+            lines.append(f"{year.markup} on last year")
+        shown.append((name, "–" if value is None else write(value), lines))
+    return Html(_cards(shown) + _like_for_like(row), [_numbers(shown)])
+
+
+def counted(covered: pd.DataFrame) -> Html:
+    """What the warehouse holds in four numbers: files, orders, rejected rows and their money."""
+    row = records(covered)[0]
+    shown: list[tuple[str, str, list[str]]] = [
+        ("Till files", count(row["files"]), []),
+        ("Orders counted", count(row["orders"]), []),
+        ("Rows rejected", count(row["rejected"]), []),
+        ("Not counted", pounds(row["revenue_not_counted"], pence=True), []),
+    ]
+    return Html(_cards(shown), [_numbers(shown)])
+
+
+def _numbers(cards: Iterable[tuple[str, str, list[str]]]) -> dict[str, Any]:
+    """The cards as plain text."""
+    return {
+        "numbers": [
+            {"name": name, "value": value, "lines": [_text(line) for line in lines]}
+            for name, value, lines in cards
+        ]
+    }
+
+
+def _text(markup: str) -> str:
+    return unescape(re.sub("<[^>]*>", "", markup)).replace("\u2060", "")
+
+
+def _cards(cards: Iterable[tuple[str, str, list[str]]]) -> str:
+    """Cards of a name, a value and small lines, which are HTML."""
+    shown = "".join(
+        f'<div class="card"><p class="name">{name}</p><p class="value">{value}</p>'
+        f"{''.join(f'<p class=small>{line}</p>' for line in lines)}</div>"
+        for name, value, lines in cards
+    )
+    return f'<div class="kpis">{shown}</div>'
+
+
+def _pence(value: Any) -> str:
+    return pounds(value, pence=True)
+
+
+def _like_for_like(row: dict[str, Any]) -> str:
+    compared, *levels = (
+        int(number(row[name]) or 0)
+        for name in ("comparable_days", "days_traded", "days_traded_before")
+    )
+    if not compared or levels == [compared, compared]:
+        return ""
+    return (
+        f'<p class="small">Changes are like for like: over {plural(compared, "branch-day")} with '
+        f"sales in both periods, of {count(levels[0])} in this and {count(levels[1])} in the one "
+        "before.</p>"
+    )
+
+
+def section(
+    headline: Headline | None, measure: str, *inside: Html, note: str | None = None
+) -> Html:
+    """A card under its headline, with what is measured beneath; nothing without a headline."""
+    if headline is None:
+        return NOTHING
+    shown = together(*inside).markup
+    if note:
+        shown += f'<p class="note">{safe(note)}</p>'
+    card = f'<div class="card">{shown}</div>' if shown else ""
+    return Html(
+        f'<section><h2>{safe(headline.text)}</h2><p class="measure">{safe(measure)}</p>'
+        f"{card}</section>",
+        [{"headline": headline.text}, *together(*inside).digest],
+    )
+
+
+def chart(
+    headline: Headline | None,
+    measure: str,
+    draw: Callable[..., Figure],
+    *arguments: Any,
+    after: Html = NOTHING,
+    note: str | None = None,
+    half: bool = False,
+    mailed: bool = False,
+    **named: Any,
+) -> Html:
+    """A section with a chart, drawn for wide and for narrow screens; `half` is always narrow.
+
+    `draw` is one of the chart functions, called with the arguments and a width. `after` stands
+    below the chart in the same card. `mailed` shows the chart in mails too.
+    """
+    if headline is None:
+        return NOTHING
+    alt = f"{measure}. {headline.text}. {headline.numbers}"
+    narrow_figure = draw(*arguments, **named, width="narrow")
+    narrow, narrow_size = _image(narrow_figure)
+    source, size = (narrow, narrow_size)
+    if not half:
+        source, size = _image(draw(*arguments, **named, width="wide"))
+    other = "" if half else f'<source media="{NARROW_SCREEN}" srcset="{narrow}" {narrow_size}>'
+    picture = Html(
+        f'<picture class="{"half" if half else "full"}">{other}'
+        f'<img src="{source}" {size} alt="{escape(printable(alt))}"></picture>',
+        [_chart_said(narrow_figure, headline, measure)] if mailed else (),
+    )
+    return section(headline, measure, picture, after, note=note)
+
+
+def small_chart(figure: Figure, alt: str) -> Html:
+    """A figure in the narrow width, as it is; `alt` says in words what it shows."""
+    source, size = _image(figure)
+    return Html(
+        f'<picture class="half"><img src="{source}" {size} alt="{escape(printable(alt))}"></picture>'
+    )
+
+
+def encoded(figure: Figure) -> str:
+    """The figure as an image for mails, in base64."""
+    return base64.b64encode(png(figure)).decode()
+
+
+def _image(figure: Figure) -> tuple[str, str]:
+    """The figure as the address of an image, and its size as attributes."""
+    encoded = base64.b64encode(svg(figure).encode()).decode()
+    wide, high = _size(figure)
+    return f"data:image/svg+xml;base64,{encoded}", f'width="{wide}" height="{high}"'
+
+
+def _size(figure: Figure) -> list[int]:
+    return [round(inches * 72) for inches in figure.get_size_inches()]
+
+
+def _chart_said(figure: Figure, headline: Headline, measure: str) -> dict[str, Any]:
+    wide, high = _size(figure)
+    said = {"headline": headline.text, "measure": measure, "numbers": headline.numbers}
+    return {"chart": {**said, "png": encoded(figure), "width": wide, "height": high}}
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a table: which of the frame, its heading and how it is written.
+
+    `bar` draws the value as a bar beside it; `wide_only` leaves it out on narrow screens.
+    """
+
+    name: str
+    heading: str
+    write: Callable[[Any], str | Html] = str
+    align: Literal["left", "right"] = "right"
+    bar: bool = False
+    wide_only: bool = False
+
+
+def table(frame: pd.DataFrame, columns: Sequence[Column], limit: int | None = None) -> Html:
+    """The frame as a table, the first column naming each row; missing values stay empty."""
+    rows = records(frame if limit is None else frame.head(limit))
+    tops = {c.name: max([number(row[c.name]) or 0.0 for row in rows], default=0.0) for c in columns}
+    head = "".join(
+        f'<th scope="col" class="{_classes(column)}">{safe(column.heading)}</th>'
+        + ('<td class="bar wide-only"></td>' if column.bar else "")
+        for column in columns
+    )
+    cells = (
+        "".join(_cells(row, column, place, tops) for place, column in enumerate(columns))
+        for row in rows
+    )
+    body = "".join(f"<tr>{one}</tr>" for one in cells)
+    left = len(frame) - len(rows)
+    more = f'<p class="note">and {count(left)} more</p>' if left else ""
+    return Html(f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{more}")
+
+
+def _classes(column: Column) -> str:
+    return column.align + (" wide-only" if column.wide_only else "")
+
+
+def _cells(row: dict[str, Any], column: Column, place: int, tops: dict[str, float]) -> str:
+    value = row[column.name]
+    written = "" if pd.isna(value) else column.write(value)
+    inside = written.markup if isinstance(written, Html) else safe(written)
+    tag, scope = ("th", ' scope="row"') if place == 0 else ("td", "")
+    cell = f'<{tag}{scope} class="{_classes(column)}">{inside}</{tag}>'
+    if column.bar:
+        share = max(number(value) or 0.0, 0.0) / (tops[column.name] or 1)
+        cell += (
+            '<td class="bar wide-only" aria-hidden="true">'
+            f'<span style="width:{share * 100:.1f}%"></span></td>'
+        )
+    return cell
+
+
+def facts(title: str, pairs: Iterable[tuple[str, str]], *paragraphs: str) -> Html:
+    """A closing card of terms and what they are, with paragraphs beneath."""
+    listed = "".join(f"<dt>{safe(term)}</dt><dd>{safe(said)}</dd>" for term, said in pairs)
+    below = "".join(f"<p>{safe(paragraph)}</p>" for paragraph in paragraphs)
+    return Html(
+        f'<section class="facts"><h2>{safe(title)}</h2><div class="card"><dl>{listed}</dl>'
+        f"{below}</div></section>"
+    )
+
+
+def sources(covered: pd.DataFrame, scope: Scope) -> Html:
+    """Where the numbers come from, what they cover and how changes are reckoned."""
+    row = records(covered)[0]
+    rejected = plural(row["rejected"], "rejected row")
+    branches = plural(row["branches"], "branch", "branches")
+    return facts(
+        "Where the numbers come from",
+        [
+            ("Period", f"{full_day(scope.first)} to {full_day(scope.until)}"),
+            ("Sales known", known_days(covered)),
+            ("Files", f"{plural(row['files'], 'till file')}, {branches}"),
+            ("Orders", f"{count(row['orders'])} with {count(row['lines'])} lines"),
+            ("Revenue", pounds(row["revenue"], pence=True)),
+            ("Not counted", f"{rejected}, {pounds(row['revenue_not_counted'], pence=True)}"),
+            ("Loaded", loaded(scope).removeprefix("Data loaded ")),
+        ],
+        "Revenue of branches, days and hours adds up the totals of orders; revenue of products "
+        "adds up their lines. Changes are like for like: a branch’s day counts where the same day "
+        "of the other period has sales too. Times are the branches’ own.",
+    )
+
+
+def known_days(covered: pd.DataFrame) -> str:
+    """The first and the last day with sales, in words."""
+    row = records(covered)[0]
+    return f"{full_day(row['first_day'])} to {full_day(row['last_day'])}"

@@ -1,0 +1,230 @@
+"""Raw till files: list them, read them, and tell one version from another."""
+
+import errno
+import hashlib
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from io import BytesIO
+from pathlib import Path
+from typing import BinaryIO
+
+from brewtopia_lib.errors import SourceError
+from brewtopia_lib.settings import without_secrets
+from brewtopia_lib.sources.records import count_lines
+from brewtopia_lib.storage.s3 import Bucket, S3Path, Stored, is_s3
+
+TILL_SUFFIXES = (".csv", ".tsv", ".txt", ".psv", ".dat")
+
+SMALL_BYTES = 8 << 20
+"""Up to this size a file is read into memory."""
+
+_READ_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class RawObject:
+    """A raw file where it lies.
+
+    Attributes:
+        source: its key: relative to the raw location where it lies in there, else its whole path
+            or URI.
+        path: where to read it.
+        version, modified, size: what is known of an object on S3 without reading it: its ETag,
+            since when it holds this content (UTC, naive), and its bytes.
+    """
+
+    source: str
+    path: Path | S3Path
+    version: str | None = None
+    modified: datetime | None = None
+    size: int = 0
+
+    @property
+    def name(self) -> str:
+        return _readable(Path(self.path.name))
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """What a raw file held at one moment.
+
+    Attributes:
+        version: SHA-256 of its bytes, or its ETag; another content is another version.
+        as_of: when it held this content (UTC, naive).
+        counted: its lines, counted while they were read, if `data` is None.
+        data: its bytes where they are few, else None.
+        path: where its bytes are if `data` is None: the file itself, or a copy of it.
+        stamp: what tells the file itself from a later one; None for a copy, which nobody changes.
+    """
+
+    object: RawObject
+    version: str
+    as_of: datetime
+    size: int
+    counted: int | None
+    data: bytes | None
+    path: Path
+    stamp: tuple[int, int] | None
+
+    def open(self) -> BinaryIO:
+        return BytesIO(self.data) if self.data is not None else self.path.open("rb")
+
+    @property
+    def lines(self) -> int | None:
+        """How many lines the fast reader should find, None where only the careful one may try."""
+        return self.counted if self.data is None else count_lines([self.data])
+
+    def head(self, size: int) -> bytes:
+        """The first bytes, for a look at the header."""
+        with self.open() as stream:
+            return stream.read(size)
+
+    def is_unchanged(self) -> bool:
+        """Whether the file is still the one that was read."""
+        try:
+            return self.stamp is None or _stamp(os.stat(self.path)) == self.stamp
+        except OSError:
+            return False
+
+    def discard(self) -> None:
+        """Remove the copy, if it is one."""
+        if self.stamp is None and self.data is None:
+            self.path.unlink(missing_ok=True)
+
+
+def list_objects(
+    raw: str, uris: Sequence[str] = ()
+) -> tuple[list[RawObject], list[tuple[str, str]]]:
+    """The till files under some folders, or those named; by default all in the raw location.
+
+    A folder, or a prefix on S3, gives its files with a till's suffix, at any depth, hidden ones
+    apart; a file that is named is always taken. Each comes once, in the order of its key.
+
+    Returns the files, and what could not be listed as (name, message).
+
+    Raises SourceError where one of `uris` does not exist, S3Error where S3 does not list it.
+    """
+    found: dict[str, RawObject] = {}
+    failures: list[tuple[str, str]] = []
+    for uri in uris or (raw,):
+        if is_s3(uri):
+            objects = _list_s3(S3Path.parse(uri), raw, is_named=bool(uris))
+        elif "://" in uri:
+            raise SourceError(
+                f"{without_secrets(uri)} cannot be read: files, folders and s3:// can",
+                source=without_secrets(uri),
+            )
+        else:
+            objects = _list_folder(uri, raw, failures)
+        found |= {one.source: one for one in objects}
+    return [found[source] for source in sorted(found)], failures
+
+
+def fetch(raw_object: RawObject) -> Fetched:
+    """Read a file once: its version, its lines, and its bytes where they are few.
+
+    Raises SourceError naming the file and why it cannot be read.
+    """
+    path = raw_object.path
+    assert isinstance(path, Path), "objects on S3 are read by fetching()"
+    digest = hashlib.sha256()
+    as_of = datetime.now(UTC).replace(tzinfo=None)
+    try:
+        if path.exists() and not path.is_file():  # a pipe would never end
+            raise OSError(errno.EINVAL, "it is no regular file")
+        with path.open("rb") as stream:
+            stamp = _stamp(os.fstat(stream.fileno()))
+            size = stamp[0]
+            if size <= SMALL_BYTES:
+                data = stream.read()
+                digest.update(data)
+                return Fetched(
+                    raw_object, digest.hexdigest(), as_of, len(data), None, data, path, stamp
+                )
+
+            def chunks() -> Iterator[bytes]:
+                hashed = None
+                while chunk := stream.read(_READ_BYTES):
+                    if hashed is not None:
+                        hashed.result()  # so that no more than two are held
+                    hashed = pool.submit(digest.update, chunk)
+                    yield chunk
+
+            with ThreadPoolExecutor(1) as pool:  # hashing leaves other threads their turn
+                lines = count_lines(chunks())
+                for _ in chunks():
+                    pass
+            return Fetched(raw_object, digest.hexdigest(), as_of, size, lines, None, path, stamp)
+    except OSError as error:
+        raise SourceError(
+            f"{raw_object.source} cannot be read: {error.strerror}", source=raw_object.source
+        ) from error
+
+
+def _list_folder(uri: str, raw: str, failures: list[tuple[str, str]]) -> Iterator[RawObject]:
+    root = None if is_s3(raw) else Path(os.path.abspath(raw))
+    start = Path(os.path.abspath(uri))
+    if not start.exists():
+        raise SourceError(f"{uri} does not exist: name a till file or a folder of them", source=uri)
+    for path in _walk(start, failures) if start.is_dir() else (start,):
+        is_inside = root is not None and path.is_relative_to(root)
+        yield RawObject(_readable(path.relative_to(root) if root and is_inside else path), path)
+
+
+def _list_s3(start: S3Path, raw: str, *, is_named: bool) -> Iterator[RawObject]:
+    bucket = Bucket(start.bucket)
+    root = f"{S3Path(start.bucket, S3Path.parse(raw).folder)}" if is_s3(raw) else None
+    is_empty = True
+    for stored in _objects(bucket, start) if is_named else bucket.objects(start.folder):
+        is_empty = False
+        path = S3Path(start.bucket, stored.key)
+        if path == start or is_till_file(stored.key.removeprefix(start.folder)):
+            uri = str(path)
+            source = uri.removeprefix(root) if root and uri.startswith(root) else uri
+            yield RawObject(source, path, stored.etag, stored.modified, stored.size)
+    if is_empty and is_named:
+        raise SourceError(
+            f"there is nothing at {start}: name a till file or a prefix of them", source=str(start)
+        )
+
+
+def _objects(bucket: Bucket, start: S3Path) -> Iterator[Stored]:
+    """The object of that very key, or all below it."""
+    if start.key and not start.key.endswith("/"):
+        first = next(bucket.objects(start.key, limit=1), None)
+        if first is not None and first.key == start.key:
+            yield first
+            return
+    yield from bucket.objects(start.folder)
+
+
+def is_till_file(name: str) -> bool:
+    """Whether a name below a folder or prefix is one of a till file, hidden ones apart."""
+    *folders, last = name.split("/")
+    return last.casefold().endswith(TILL_SUFFIXES) and not any(
+        part.startswith(".") for part in (*folders, last)
+    )
+
+
+def _walk(folder: Path, failures: list[tuple[str, str]]) -> Iterator[Path]:
+    def note(error: OSError) -> None:
+        name = str(error.filename)
+        failures.append((name, f"{name} cannot be listed: {error.strerror}"))
+
+    for parent, folders, files in os.walk(folder, onerror=note):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for name in files:
+            if name.casefold().endswith(TILL_SUFFIXES) and not name.startswith("."):
+                yield Path(parent, name)
+
+
+def _readable(path: Path) -> str:
+    """A path as text that any table can hold, whatever bytes the file system allows."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
+def _stamp(status: os.stat_result) -> tuple[int, int]:
+    return status.st_size, status.st_mtime_ns
