@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tried import CARD, NAME, Tried, check, row, try_files
 
+from brewtopia_lib.cleaning.choice import choose_feed
 from brewtopia_lib.cleaning.feeds import (
     BranchRule,
     Feed,
@@ -19,7 +20,6 @@ from brewtopia_lib.cleaning.feeds import (
     MoneyRule,
     TimestampRule,
     Values,
-    choose_feed,
     load_feeds,
 )
 from brewtopia_lib.cleaning.headers import shown_header

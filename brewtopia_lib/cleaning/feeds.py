@@ -7,8 +7,7 @@ import hashlib
 import re
 import tomllib
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatch
 from functools import cached_property
 from importlib import resources
@@ -26,10 +25,9 @@ from pydantic import (
     model_validator,
 )
 
-from brewtopia_lib.cleaning.headers import folded_header, looks_like_header, shown_header
+from brewtopia_lib.cleaning.headers import folded_header, looks_like_header
 from brewtopia_lib.cleaning.values import MAX_NAME_LENGTH, parse_branch
 from brewtopia_lib.errors import FeedError
-from brewtopia_lib.sources.records import Record
 
 GUIDE = "docs/add-a-till.md"
 
@@ -38,7 +36,6 @@ ROLES = (
     "unit_price", "quantity", "line_total", "order", "total", "payment",
 )  # fmt: skip
 
-_DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 
 _TIME_LETTERS = frozenset("aAbBdfHIjmMpSyY%")
 
@@ -175,7 +172,7 @@ class Feed(_Table):
     def _coherent(self) -> Self:
         roles = set(self.columns)
         if unknown := roles - set(ROLES):
-            raise ValueError(f"[columns] has no role {_listed(unknown)}; roles: {', '.join(ROLES)}")
+            raise ValueError(f"[columns] has no role {listed(unknown)}; roles: {', '.join(ROLES)}")
         kinds = {isinstance(ref, int) for ref in self.columns.values()}
         if len(kinds) > 1:
             raise ValueError("[columns] gives some columns by number and some by name: choose one")
@@ -186,7 +183,7 @@ class Feed(_Table):
         if self.file.columns is not None:
             too_far = {r for r, c in self.columns.items() if isinstance(c, int) and c > self.width}
             if too_far:
-                raise ValueError(f"[columns] {_listed(too_far)} lies beyond column {self.width}")
+                raise ValueError(f"[columns] {listed(too_far)} lies beyond column {self.width}")
         if not ("sold_at" in roles or {"date", "time"} <= roles):
             raise ValueError("[columns] needs sold_at, or date and time")
         if "sold_at" in roles and roles & {"date", "time"}:
@@ -225,7 +222,7 @@ class Feed(_Table):
     def _check_item_pattern(self, needs_price: bool) -> None:
         known = {"product", "size", "flavour", "price", "quantity", "line_total"}
         if unknown := self.item_groups - known:
-            raise ValueError(f"[items] pattern has an unknown group {_listed(unknown)}")
+            raise ValueError(f"[items] pattern has an unknown group {listed(unknown)}")
         if "product" not in self.item_groups:
             raise ValueError("[items] pattern needs a group (?P<product>…)")
         if needs_price and not self.item_groups & {"price", "line_total"}:
@@ -319,61 +316,6 @@ class Feed(_Table):
         }
 
 
-@dataclass(frozen=True)
-class Choice:
-    """The feed that takes a file, where its roles stand, and the file's first rows."""
-
-    feed: Feed
-    layout: Mapping[str, int]
-    sample: Sequence[Record]
-
-    @property
-    def width(self) -> int:
-        return self.feed.width or len(self.sample[0].fields or ())
-
-    @property
-    def skip_lines(self) -> int:
-        """Physical lines before the first row, the header's included."""
-        return self.feed.file.skip_lines if self.feed.width else self.sample[0].line_number
-
-
-def choose_feed(
-    feeds: Sequence[Feed], file_name: str, sample: Callable[[FileRule], Sequence[Record]]
-) -> Choice | None:
-    """The one feed that takes a file; None where the file has no rows at all.
-
-    Args:
-        feeds: in any order; the choice does not depend on it.
-        file_name: last part of the file's key.
-        sample: gives the file's first readable rows, cut by a feed's file rule.
-
-    Raises:
-        FeedError: no feed takes the file, or two do and neither says that it comes before.
-    """
-    samples = [(feed, sample(feed.file)) for feed in feeds]
-    if not any(rows for _, rows in samples):
-        return None
-    fitting = [
-        Choice(feed, layout, rows)
-        for feed, rows in samples
-        if rows and (layout := feed.layout([row.fields or () for row in rows])) is not None
-    ]
-    taking = [choice for choice in fitting if choice.feed.takes_name(file_name)]
-    if not taking:
-        raise FeedError(
-            f"no feed takes this file: it has {_shown(sample)}{_hint(samples, fitting)}; "
-            f"{GUIDE} shows how to add a till"
-        )
-    beaten = {name for choice in taking for name in choice.feed.before}
-    left = [choice for choice in taking if choice.feed.name not in beaten]
-    if len(left) != 1:
-        raise FeedError(
-            f"two feeds take this file: {_listed(choice.feed.name for choice in taking)}; let one "
-            f'of them say before = ["…"] with the other\'s name, see {GUIDE}'
-        )
-    return left[0]
-
-
 def load_feeds(folder: Path | None = None) -> tuple[Feed, ...]:
     """The built-in feeds, and those in `folder`, which may replace a built-in one by its name.
 
@@ -388,8 +330,8 @@ def load_feeds(folder: Path | None = None) -> tuple[Feed, ...]:
     for feed in feeds.values():
         if unknown := set(feed.before) - set(feeds):
             raise FeedError(
-                f"feed {feed.name}: before names {_listed(unknown)}, which is none of the feeds "
-                f"{_listed(feeds)}; see {GUIDE}"
+                f"feed {feed.name}: before names {listed(unknown)}, which is none of the feeds "
+                f"{listed(feeds)}; see {GUIDE}"
             )
     return tuple(feeds[name] for name in sorted(feeds))
 
@@ -434,34 +376,6 @@ def _text(path: Path) -> str:
         raise FeedError(f"feed {path} is not UTF-8 text: save it as such; see {GUIDE}") from None
 
 
-def _hint(samples: Iterable[tuple[Feed, Sequence[Record]]], fitting: Sequence[Choice]) -> str:
-    """What would make a feed take a file that none takes, if one comes near it."""
-    for choice in fitting:
-        return (
-            f" (feed {choice.feed.name} would, but for its [file] name {choice.feed.file.name!r})"
-        )
-    near = [
-        (len(lacks), feed.name, lacks)
-        for feed, rows in samples
-        if rows and 0 < len(lacks := feed.lacks(rows[0].fields or ())) <= len(feed.columns) // 2
-    ]
-    if not near:
-        return ""
-    _, name, lacks = min(near)
-    return f" (feed {name} finds no column for {', '.join(lacks)})"
-
-
-def _shown(sample: Callable[[FileRule], Sequence[Record]]) -> str:
-    """What an error tells of a file's first row, cut by the mark that gives most columns."""
-    firsts = {
-        name: rows[0].fields or ()
-        for mark, name in _DELIMITERS.items()
-        if (rows := sample(FileRule(delimiter=mark)))
-    }
-    name = max(firsts, key=lambda name: len(firsts[name]))
-    shown = shown_header(firsts[name])
-    return shown if name == "commas" else f"{shown}, with {name} between the columns"
-
-
-def _listed(names: Iterable[str]) -> str:
+def listed(names: Iterable[str]) -> str:
+    """Names in a sentence, in order."""
     return " and ".join(sorted(names))

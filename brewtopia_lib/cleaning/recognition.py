@@ -8,7 +8,8 @@ from typing import BinaryIO
 
 import pandas as pd
 
-from brewtopia_lib.cleaning.feeds import Feed, FileRule, choose_feed
+from brewtopia_lib.cleaning.choice import choose_feed
+from brewtopia_lib.cleaning.feeds import Feed, FileRule
 from brewtopia_lib.cleaning.reading import RawText
 from brewtopia_lib.errors import FeedError
 from brewtopia_lib.sources import Fetched
