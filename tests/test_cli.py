@@ -18,7 +18,8 @@ from typing import Any, NamedTuple
 import pytest
 from test_delivery import made
 
-from brewtopia_lib import __version__, cli, reports
+from brewtopia_lib import __version__, cli
+from brewtopia_lib.cli.app import FAILURES_SHOWN, reports
 from brewtopia_lib.errors import WarehouseError
 from brewtopia_lib.mail import sending
 from brewtopia_lib.reports.batches import ReportRun
@@ -300,10 +301,10 @@ def test_a_file_that_fails_is_named_and_the_others_are_done(
 
 def test_many_failures_fit_a_screen(brewtopia: Brewtopia, project: Path) -> None:
     """Of a folder full of strange files, some are named and the rest are counted."""
-    for number in range(cli.FAILURES_SHOWN + 5):
+    for number in range(FAILURES_SHOWN + 5):
         (project / f"{number}.csv").write_text("what;is;this\n")
     lines = brewtopia("clean", ".").err.splitlines()
-    assert len(lines) == cli.FAILURES_SHOWN + 1
+    assert len(lines) == FAILURES_SHOWN + 1
     assert lines[-1] == "brewtopia: and 5 more failed"
 
 

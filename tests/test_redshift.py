@@ -899,9 +899,9 @@ def test_other_versions_are_told(twins: Twins) -> None:
 def test_readers_have_a_role(tmp_path: Path, redshift: StandIn) -> None:
     """The readers' role may read what analysts see in the location's schema, and nothing else."""
     twins = Twins(tmp_path, redshift)
-    twins.location = redshift.location("cafe", "&readers=dashboards")
+    twins.location = redshift.location("cafe", "&readers=cafe_readers")
     redshift.add_user("grafana", "Gr4f")
-    redshift.administrate("public", "create role dashboards", "grant dashboards to grafana")
+    redshift.administrate("public", "create role cafe_readers", "grant cafe_readers to grafana")
     twins.ingest(FILES)
     twins.assert_equal()
     with pytest.MonkeyPatch.context() as patch:
