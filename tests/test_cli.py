@@ -18,8 +18,8 @@ from typing import Any, NamedTuple
 import pytest
 from test_delivery import made
 
-from brewtopia_lib import __version__, cli
-from brewtopia_lib.cli.app import FAILURES_SHOWN, reports
+from brewtopia_lib import __version__, cli, reports
+from brewtopia_lib.cli.app import FAILURES_SHOWN
 from brewtopia_lib.errors import WarehouseError
 from brewtopia_lib.mail import sending
 from brewtopia_lib.reports.batches import ReportRun
