@@ -41,7 +41,7 @@ def run(folder: Path, *, real: bool, scale: float, rounds: int) -> list[Figure]:
         telemetry = Telemetry("worker")
         return [
             figure
-            for days in (max(2, round(days * scale)) for days in DAYS)
+            for days in sorted({max(2, round(days * scale)) for days in DAYS})
             for figure in _after(s3, folder, days, telemetry)
         ]
 
