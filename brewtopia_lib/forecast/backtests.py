@@ -223,7 +223,8 @@ def _adding_up(ahead: Ahead) -> Ahead:
 
 def _mean_scaled(errors: Floats, scale: Floats) -> Floats:
     """The mean over origins and days of errors, K × R × H, in units of the scale, K × R."""
-    return _mean(errors / scale[..., None], (0, 2))
+    with np.errstate(divide="ignore", invalid="ignore"):  # a series that never moved has no unit
+        return _mean(errors / scale[..., None], (0, 2))
 
 
 def _mean(values: Floats, axis: int | tuple[int, ...]) -> Floats:
