@@ -14,7 +14,6 @@ MONTHS = (
 )  # fmt: skip
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 MINUS = "\N{MINUS SIGN}"
-DASH = "\N{EN DASH}"
 
 
 def number(value: Any) -> float | None:

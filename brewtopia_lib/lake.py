@@ -126,7 +126,7 @@ class Lake:
     def catalogue(self, connection: DuckDBPyConnection) -> None:
         """Write down in one file what `attach_objects` had to read from many, if they are many."""
         if len(self._not_catalogued) >= CATALOGUED_AT_ONCE:
-            listed = ", ".join(map(_quoted, self._not_catalogued))
+            listed = ", ".join(map(quoted, self._not_catalogued))
             name = f"{self._not_catalogued[-1]}-{secrets.token_hex(4)}"
             self._publish(
                 connection,
@@ -236,7 +236,7 @@ class Lake:
             paths = self._store.local(files, self._progress)
         except FileNotFoundError as error:
             raise _lost(error) from error
-        listed = ", ".join(_quoted(str(path)) for path in paths)
+        listed = ", ".join(quoted(str(path)) for path in paths)
         return f"select * from read_parquet([{listed}])"
 
     def commit(
@@ -259,10 +259,10 @@ class Lake:
         queries = {"objects": "select * from batch_objects order by object_no"}
         if has_rows:
             queries = {
-                "orders": f"select {_quoted(batch)} as batch, * from clean_orders",
-                "lines": f"select {_quoted(batch)} as batch, * from clean_lines",
-                "items": f"select {_quoted(batch)} as batch, * from clean_items",
-                "rejects": f"select {_quoted(batch)} as batch, * from clean_rejects"
+                "orders": f"select {quoted(batch)} as batch, * from clean_orders",
+                "lines": f"select {quoted(batch)} as batch, * from clean_lines",
+                "items": f"select {quoted(batch)} as batch, * from clean_items",
+                "rejects": f"select {quoted(batch)} as batch, * from clean_rejects"
                 " order by object_no, line_number",
             } | queries
         try:
@@ -278,7 +278,7 @@ class Lake:
     def _publish(self, connection: DuckDBPyConnection, name: str, query: str) -> None:
         with self._store.publish(name) as draft:
             connection.execute(
-                f"copy ({query}) to {_quoted(str(draft))} (format parquet, compression snappy)"
+                f"copy ({query}) to {quoted(str(draft))} (format parquet, compression snappy)"
             )
 
     def _drop_uncommitted(self) -> None:
@@ -306,7 +306,8 @@ def _lost(error: FileNotFoundError) -> LakeError:
     )
 
 
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
+    """Text as a SQL literal of DuckDB's."""
     return "'" + text.replace("'", "''") + "'"
 
 

@@ -1,16 +1,14 @@
 """Messages about uploads, taken from SQS one handful after another until told to end."""
 
-import signal
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from types import FrameType
+from collections.abc import Sequence
 
 from brewtopia_lib.errors import QueueError, SettingsError
 from brewtopia_lib.events import ingest_uploads, raw_place, report_failures
 from brewtopia_lib.events.queues import MOST_AT_ONCE, Message, Queue, held
 from brewtopia_lib.events.telemetry import Telemetry
 from brewtopia_lib.settings import Settings
+from brewtopia_lib.signals import told_to_end
 
 HANDFUL = 100
 """How many messages are worked on together, if as many wait."""
@@ -50,7 +48,7 @@ class Worker:
         waiting = self._queue.waiting()
         self._telemetry.say("started", queue=self._queue.url, waiting=waiting)
         troubles = 0
-        with _signals(self._end):
+        with told_to_end(self._end):
             while not self._is_told_to_end:
                 try:
                     messages = self._take(ONE_POLL_SECONDS if once else POLL_SECONDS)
@@ -103,14 +101,3 @@ class Worker:
 
 def _back_off_seconds(failures: int) -> int:
     return int(min(_FIRST_BACK_OFF_SECONDS * 2 ** (failures - 1), _LONGEST_BACK_OFF_SECONDS))
-
-
-@contextmanager
-def _signals(end: Callable[[int, FrameType | None], None]) -> Iterator[None]:
-    """Have `end` called when the process is told to end, and nothing else."""
-    before = {one: signal.signal(one, end) for one in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield
-    finally:
-        for one, handler in before.items():
-            signal.signal(one, handler)

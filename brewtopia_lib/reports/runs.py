@@ -11,7 +11,6 @@ from typing import Any, Literal, NamedTuple
 
 from brewtopia_lib.errors import LedgerError
 
-RunState = Literal["running", "done", "failed", "interrupted"]
 SendState = Literal["sending", "sent", "held", "failed"]
 
 WAIT_SECONDS = 30.0

@@ -1,6 +1,5 @@
 """The schedule at work: what is due is made and mailed, each period once."""
 
-import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from brewtopia_lib.reports.runs import Ledger
 from brewtopia_lib.schedule.agenda import Agenda, Due, entries, upcoming
 from brewtopia_lib.schedule.freshness import Freshness, look_at, reported_day
 from brewtopia_lib.settings import Settings
+from brewtopia_lib.signals import told_to_end
 from brewtopia_lib.warehouse import open_warehouse
 
 MOST_ATTEMPTS = 3
@@ -230,9 +230,5 @@ class Scheduler:
                 self._is_making = False
                 raise Stopped
 
-        old = {one: signal.signal(one, ask) for one in (signal.SIGTERM, signal.SIGINT)}
-        try:
+        with told_to_end(ask):
             yield
-        finally:
-            for one, handler in old.items():
-                signal.signal(one, handler)

@@ -128,9 +128,9 @@ class FolderStore:
         draft = _draft(path)
         try:
             yield draft
-            _sync(draft)
+            sync(draft)
             draft.replace(path)
-            _sync(path.parent)
+            sync(path.parent)
         except BaseException:
             draft.unlink(missing_ok=True)
             raise
@@ -214,7 +214,7 @@ class S3Store:
         try:
             with self._finding(name):
                 self._bucket.read(self._prefix + name, take)
-            _sync(draft)
+            sync(draft)
             draft.replace(path)
         finally:
             draft.unlink(missing_ok=True)
@@ -259,7 +259,8 @@ def _draft(path: Path) -> Path:
     return path.with_name(f".{secrets.token_hex(4)}-{path.name}")
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
+    """Have the disk keep a file, or what a folder lists, before anything else is done."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

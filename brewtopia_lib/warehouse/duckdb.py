@@ -17,7 +17,8 @@ import duckdb
 from duckdb import DuckDBPyConnection
 
 from brewtopia_lib.errors import WarehouseError
-from brewtopia_lib.lake import Lake, disk_trouble
+from brewtopia_lib.lake import Lake, disk_trouble, quoted
+from brewtopia_lib.storage.stores import sync
 from brewtopia_lib.warehouse.duckdb_session import DuckDBSession, restrict
 
 # Raised whenever a table changes: an older file is then made anew from the lake.
@@ -49,7 +50,7 @@ class DuckDBWarehouse(DuckDBSession):
         super().__init__(memory_limit)
         self.location = str(path)
         try:
-            self._connection.execute(f"attach {_quoted(str(path))} as warehouse (read_only)")
+            self._connection.execute(f"attach {quoted(str(path))} as warehouse (read_only)")
             self._connection.execute("use warehouse")
             _check_format(self._connection, path)
             self._connection.execute("set enable_external_access = false")
@@ -80,9 +81,9 @@ def load(path: Path, lake: Lake, memory_limit: str | None = None) -> Loaded:
         draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}.next")
         try:
             loaded = _build(draft, path if number == FORMAT else None, lake, memory_limit)
-            _sync(draft)
+            sync(draft)
             draft.replace(path)
-            _sync(path.parent)
+            sync(path.parent)
             return loaded
         except duckdb.OutOfMemoryException as error:
             raise WarehouseError(
@@ -154,7 +155,7 @@ def _is_behind(path: Path, lake: Lake, memory_limit: str | None) -> bool:
     """
     with contextlib.closing(duckdb.connect()) as connection:
         restrict(connection, memory_limit)
-        connection.execute(f"attach {_quoted(str(path))} as warehouse (read_only)")
+        connection.execute(f"attach {quoted(str(path))} as warehouse (read_only)")
         lake.attach_objects(connection)
         arrivals, strangers, stranger = connection.execute(
             "select"
@@ -181,7 +182,7 @@ def _format_of(path: Path) -> int | None:
         return None
     try:
         with contextlib.closing(duckdb.connect()) as connection:
-            connection.execute(f"attach {_quoted(str(path))} as warehouse (read_only)")
+            connection.execute(f"attach {quoted(str(path))} as warehouse (read_only)")
             tables = connection.execute(
                 "select table_name from duckdb_tables() where database_name = 'warehouse'"
             ).fetchall()
@@ -232,18 +233,6 @@ def _locked(path: Path) -> Iterator[None]:
         yield
     finally:
         os.close(lock)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
 
 
 @cache
