@@ -7,7 +7,7 @@ with bt.open_warehouse() as warehouse:
         print(finding.sentence)
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
 
@@ -22,6 +22,7 @@ from brewtopia_lib.findings.breaks import missing_days, silent_products
 from brewtopia_lib.findings.day_findings import DayFindings
 from brewtopia_lib.findings.finding import Finding, Tests
 from brewtopia_lib.findings.gaps import PairGaps, price_gaps
+from brewtopia_lib.findings.guises import told
 from brewtopia_lib.findings.history import History, read_history
 from brewtopia_lib.findings.opportunities import Opportunities
 from brewtopia_lib.findings.product_findings import product_findings
@@ -31,7 +32,6 @@ from brewtopia_lib.queries import Queryable
 from brewtopia_lib.shared import is_shared, once
 
 LEAST_DAYS_FOR_GAPS = 14
-_EXPLAINS = 0.6
 
 
 @dataclass(frozen=True)
@@ -105,11 +105,7 @@ class Looking:
             )
         row = None if branch is None else history.branches.index(branch)
         tested, count = self._believed(row)
-        kept = [
-            one
-            for one in _in_one_guise(tested + self._seen)
-            if branch is None or one.branch == branch
-        ]
+        kept = [one for one in told(tested, self._seen) if branch is None or one.branch == branch]
         ranked = sorted(
             kept,
             key=lambda one: (
@@ -139,8 +135,8 @@ class Looking:
             *PairGaps(self.history).tests,
         ]
 
-    def _believed(self, row: int | None) -> tuple[list[Finding], int]:
-        """What the tests of one branch, or of all, have found, and how many tests there were."""
+    def _believed(self, row: int | None) -> tuple[list[tuple[Finding, float]], int]:
+        """What the tests of one branch, or of all, believe and at which q, and how many they are."""
         families = self._families
         if row is not None:
             families = [family.of_branch(row) for family in families]
@@ -154,7 +150,7 @@ class Looking:
             start += family.chances.size
             for index in np.argwhere(own <= FALSE_DISCOVERY_RATE):
                 place = tuple(int(part) for part in index)
-                found.append(replace(family.tell(place), q_value=float(own[place])))
+                found.append((family.tell(place), float(own[place])))
         return found, int(np.isfinite(q).sum())
 
 
@@ -163,45 +159,6 @@ def _gaps(history: History) -> list[Finding]:
         return []
     missed = Opportunities(history)
     return [*missed.missed_products(), *missed.opening_hours(), *price_gaps(history)]
-
-
-def _in_one_guise(seen: list[Finding]) -> list[Finding]:
-    """Without what another finding says already.
-
-    A branch moves in one way: of its revenue, orders and basket the first that was found tells
-    it, with the others in its detail; of the parts of its day the one that moved most. Where a
-    part of the day, or a product, explains the branch's move, that is told. A silent product is
-    not also one that fades.
-    """
-    causes: dict[str | None, list[Finding]] = {}
-    for one in seen:
-        if one.branch and one.kind in ("product_trend", "silent_product"):
-            causes.setdefault(one.branch, []).append(one)
-    silent = {(one.branch, one.product) for one in seen if one.kind == "silent_product"}
-    parts: dict[str | None, Finding] = {}
-    for one in seen:
-        known = parts.get(one.branch)
-        if one.kind == "day_shift" and (
-            known is None or abs(one.effect.pounds) > abs(known.effect.pounds)
-        ):
-            parts[one.branch] = one
-    kept: list[Finding] = []
-    moved: set[str | None] = set()
-    for one in seen:
-        if one.kind in ("branch_trend", "level_shift"):
-            why = [*causes.get(one.branch, []), *filter(None, [parts.get(one.branch)])]
-            share = max((part.effect.pounds / (one.effect.pounds or 1) for part in why), default=0)
-            said = share >= _EXPLAINS or one.branch in moved
-            moved.add(one.branch)
-        elif one.kind == "day_shift":
-            said = parts[one.branch] is not one
-        elif one.kind == "product_trend":
-            said = (one.branch, one.product) in silent or (None, one.product) in silent
-        else:
-            said = False
-        if not said:
-            kept.append(one)
-    return kept
 
 
 def notes(history: History) -> list[str]:
