@@ -82,12 +82,15 @@ def revenue_by_week(weekly: pd.DataFrame, first: date, width: Width = "wide") ->
     rows = weekly if width == "wide" else weekly.tail(13)
     figure, axes = single(width, 280 if width == "wide" else 240)
     starts = [stamp.date() for stamp in pd.to_datetime(rows["week_start"])]
-    for place, (start, row) in enumerate(zip(starts, rows.itertuples(), strict=True)):
-        colour = COFFEE if start >= first else PALE
-        axes.bar(
-            place, number(row.revenue) or 0, width=0.72, edgecolor=colour, linewidth=1.5,
-            facecolor=colour if row.complete else "none", hatch=None if row.complete else "////",
-        )  # fmt: skip
+    colours = [COFFEE if start >= first else PALE for start in starts]
+    axes.bar(
+        range(len(rows)), rows["revenue"].astype(float).fillna(0), width=0.72, linewidth=1.5,
+        edgecolor=colours, hatch=["" if complete else "////" for complete in rows["complete"]],
+        facecolor=[
+            colour if complete else "none"
+            for colour, complete in zip(colours, rows["complete"], strict=True)
+        ],
+    )  # fmt: skip
     labelled = [place for place, complete in enumerate(rows["complete"]) if complete][-1:]
     for place in labelled:
         value = float(rows["revenue"].iloc[place])
@@ -156,16 +159,20 @@ def weekday_hours(cells: pd.DataFrame, width: Width = "wide") -> Figure:
     crowded = width == "wide" and len(hours) > 14
     sns.heatmap(
         grid, ax=axes, cmap=HEAT, vmin=0, cbar=False, linewidths=2, linecolor="white",
-        annot=not crowded, fmt=",.0f", annot_kws={"fontsize": 12}, xticklabels=labels,
-        yticklabels=names,
+        xticklabels=False, yticklabels=False,
     )  # fmt: skip
-    values = grid.to_numpy().ravel()
-    for text, value in zip(axes.texts, values[~np.isnan(values)], strict=False):
-        text.set_color(legible_on(HEAT(max(value, 0) / max(np.nanmax(values), 1e-9))))
+    most = max(np.nanmax(grid.to_numpy()), 1e-9)
+    for (row, column), value in np.ndenumerate(grid.to_numpy()):
+        if not crowded and not np.isnan(value):
+            axes.text(
+                column + 0.5, row + 0.5, f"{value:,.0f}", fontsize=12, ha="center", va="center",
+                color=legible_on(HEAT(max(value, 0) / most)), in_layout=False,
+            )  # fmt: skip
+    step = 2 if crowded else 1
+    axes.set_xticks([place + 0.5 for place in range(0, len(labels), step)], labels[::step])
+    axes.set_yticks([place + 0.5 for place in range(len(names))], names, va="center")
     axes.set(xlabel="", ylabel="")
-    axes.tick_params(length=0, labelrotation=0)
-    if crowded:
-        axes.set_xticks([place + 0.5 for place in range(0, len(hours), 2)], labels[::2])
+    axes.tick_params(length=0)
     return figure
 
 
@@ -270,9 +277,10 @@ def movers(moved: pd.DataFrame, weeks: int, limit: int = 5, width: Width = "wide
         range(len(rows)), values, height=0.6 if width == "wide" else 0.36,
         color=[UP if value > 0 else DOWN for value in values],
     )  # fmt: skip
+    at = np.arange(len(rows))
+    axes.vlines(np.zeros(len(rows)), at - 0.3, at + 0.3, color=MUTED, linewidth=1)
     reach = max([abs(value) for value in values], default=1)
     for place, (name, value) in enumerate(zip(rows["product"], values, strict=True)):
-        axes.plot([0, 0], [place - 0.3, place + 0.3], color=MUTED, linewidth=1)
         text = f"{'▲' if value > 0 else '▼'} {pounds(value, signed=True)}"
         if width == "wide":
             side = 1 if value > 0 else -1

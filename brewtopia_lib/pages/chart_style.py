@@ -10,14 +10,20 @@ from typing import Any, Literal, ParamSpec, TypeVar
 
 import matplotlib
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_svg import FigureCanvasSVG, RendererSVG
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from brewtopia_lib.formats import day, pounds
+from brewtopia_lib.pages.fitting import Fitted
 
 Width = Literal["wide", "narrow"]
+DOTS = 72
+"""Dots to the inch of a figure: each is a pixel of a page."""
+PAD = 3
+"""How many of them stay free around axes."""
 PIXELS: dict[Width, int] = {"wide": 820, "narrow": 340}
 
 INK, MUTED, GRID, PAPER = "#22201d", "#6b655c", "#e9e4dc", "#f6f3ee"
@@ -71,10 +77,30 @@ def styled(draw: Callable[P, R]) -> Callable[P, R]:
 
     @wraps(draw)
     def styled(*args: P.args, **kwargs: P.kwargs) -> R:
+        if matplotlib.rcParams["svg.hashsalt"] == STYLE["svg.hashsalt"]:  # it is ours already
+            return draw(*args, **kwargs)
         with matplotlib.rc_context(WHOLE_STYLE):
             return draw(*args, **kwargs)
 
     return styled
+
+
+class _SVGCanvas(FigureCanvasSVG):
+    """A canvas that goes through its figure once; what draws a text has measured it before."""
+
+    def __init__(self, figure: Figure, stream: io.StringIO) -> None:
+        super().__init__(figure)
+        figure.dpi = DOTS
+        wide, high = figure.get_size_inches() * DOTS
+        nameless = {"Date": None, "Creator": None}
+        self._renderer = RendererSVG(wide, high, stream, image_dpi=DOTS, metadata=nameless)
+
+    def get_renderer(self) -> RendererSVG:
+        return self._renderer
+
+    def draw(self) -> None:
+        self.figure.draw(self._renderer)
+        self._renderer.finalize()
 
 
 @styled
@@ -87,28 +113,37 @@ def svg(figure: Figure) -> str:
     stream = io.StringIO()
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
-        # savefig would lay it out and go through it twice
-        FigureCanvasSVG(figure).print_svg(stream, metadata={"Date": None, "Creator": None})
+        _SVGCanvas(_unlabelled(figure), stream).draw()
     drawing = stream.getvalue()
     drawing = drawing[drawing.index("<svg") :].replace("'DejaVu Sans'", FONTS)
     return re.sub(r"<metadata>.*?</metadata>\s*", "", drawing, flags=re.DOTALL)
+
+
+def _unlabelled(figure: Figure) -> Figure:
+    """The figure, which looks for no place to write a label at an axis that has none."""
+    for axes in figure.axes:
+        for axis in (axes.xaxis, axes.yaxis):
+            if not axis.get_label_text():
+                axis.set_label_coords(0.5, 0)
+    return figure
 
 
 @styled
 def png(figure: Figure) -> bytes:
     """The figure as an image for mails: on white, two dots a pixel, the same bytes each time."""
     stream = io.BytesIO()
+    figure.set(dpi=2 * DOTS, facecolor="white")
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
-        figure.savefig(
-            stream, format="png", dpi=144, facecolor="white", metadata={"Software": None}
-        )
+        # savefig would go through it twice
+        FigureCanvasAgg(_unlabelled(figure)).print_png(stream, metadata={"Software": None})
+    figure.set(facecolor="none")
     return stream.getvalue()
 
 
 def empty(width: Width, height: float) -> Figure:
     """An empty figure of that width, `height` pixels high."""
-    return Figure(figsize=(PIXELS[width] / 72, height / 72), layout="constrained")
+    return Figure(figsize=(PIXELS[width] / DOTS, height / DOTS), layout=Fitted(PAD / DOTS))
 
 
 def single(width: Width, height: float) -> tuple[Figure, Axes]:

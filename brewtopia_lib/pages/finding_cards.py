@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from brewtopia_lib.findings import Found
 from brewtopia_lib.findings.finding import Finding
 from brewtopia_lib.formats import full_day, plural, pounds
+from brewtopia_lib.pages.chart_style import styled
 from brewtopia_lib.pages.finding_charts import evidence
 from brewtopia_lib.pages.page import Html, encoded, safe, small_chart
 from brewtopia_lib.pages.scopes import Scope
@@ -30,6 +31,7 @@ def worth(finding: Finding) -> tuple[str, str]:
     return "up" if amount > 0 else "down", f"{pounds(amount, signed=True)} {unit}"
 
 
+@styled
 def top_findings(found: Found, scope: Scope) -> Html:
     """The findings worth most as cards, the others in a line each, and what was not looked for."""
     notes = "".join(f'<p class="note">{safe(note)}</p>' for note in found.notes)

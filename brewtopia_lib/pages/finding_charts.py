@@ -100,8 +100,8 @@ def _bars(axes: Axes, shown: Evidence, labels: list[str], marked: list[bool], co
     labels, marked = labels[-_MOST_BARS:], marked[-_MOST_BARS:]
     colours = [colour if one else PALE if any(marked) else COFFEE for one in marked]
     axes.bar(range(len(values)), np.nan_to_num(values), color=colours, width=0.74)
-    for place, value in enumerate(expected):
-        axes.plot([place - 0.42, place + 0.42], [value, value], color=INK, lw=1.6)
+    at = np.arange(len(expected))
+    axes.hlines(expected, at - 0.42, at + 0.42, color=INK, lw=1.6)
     top = float(np.nanmax(values, initial=0.0)) or 1.0
     for place, (one, value) in enumerate(zip(marked, values, strict=True)):
         if one and not np.nan_to_num(value):

@@ -23,7 +23,7 @@ from brewtopia_lib.formats import (
     printable,
     records,
 )
-from brewtopia_lib.pages.chart_style import png, svg
+from brewtopia_lib.pages.chart_style import png, styled, svg
 from brewtopia_lib.pages.headlines import Headline
 from brewtopia_lib.pages.scopes import Scope
 
@@ -224,6 +224,7 @@ def section(
     )
 
 
+@styled
 def chart(
     headline: Headline | None,
     measure: str,
