@@ -413,6 +413,41 @@ def test_a_feed_takes_files_by_name(tmp_path: Path) -> None:
     assert "feed mine would, but for its [file] name 'till-*.csv'" in message
 
 
+@pytest.mark.parametrize(
+    "header",
+    [
+        "Timestamp,Location,Customer Name,Items Ordered,Total Amount,Payment Method,Card Number",
+        "date/time,branch,customer,order,total (£),cash/card,card",
+        "SOLD_AT,STORE_NAME,CUSTOMER_NAME,BASKET_ITEMS,TOTAL_PRICE,PAYMENT_TYPE,CARD_NUMBER",
+        "Date & Time, Shop ,Name,Products,Order total,Paid by,Card no.",
+        "When,Site,Guest,Purchases,Amount paid,Card or cash,PAN",
+    ],
+)
+def test_headers_in_many_words_need_no_feed(tmp_path: Path, header: str) -> None:
+    """The seven columns are known by what tills usually call them, whatever parts the words."""
+    row = f'25/08/2021 09:00,Leeds,{NAME},"Large Latte - 2.45, Tea - 1.20",3.65,CARD,{CARD}\n'
+    tried = try_files(tmp_path, {"a.csv": f"{header}\n{row}"})
+    check(tried)
+    assert tried.load("a.csv") == (1, 1, 2, 0)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "Transaction ID,Timestamp,Branch,Customer,Product,Qty,Unit Price,Payment Method",
+        "order,date/time,shop_name,guest,item,quantity,price (£),cash_or_card",
+    ],
+)
+def test_headers_of_lines_need_no_feed(tmp_path: Path, header: str) -> None:
+    """Order lines are known by what tills usually call their columns, too."""
+    rows = "".join(
+        f"7,25/08/2021 09:00,Leeds,{NAME},{item},1,1.20,CARD\n" for item in ("Tea", "Scone")
+    )
+    tried = try_files(tmp_path, {"a.csv": f"{header}\n{rows}"})
+    check(tried)
+    assert tried.load("a.csv") == (2, 1, 2, 0)
+
+
 def test_a_header_that_lacks_a_column(tmp_path: Path) -> None:
     """A header that nearly fits a feed gets the columns it lacks, by the feed's words."""
     header = "Timestamp,Location,Customer,Goods,Total\n"

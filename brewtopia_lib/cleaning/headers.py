@@ -6,11 +6,11 @@ from collections.abc import Sequence
 # Words a header is allowed to show in an error: anything else in a first line may be personal data.
 _HEADER_WORDS = frozenset(
     [
-        "amount", "at", "basket", "branch", "card", "cash", "cost", "count", "currency",
-        "customer", "date", "datetime", "day", "description", "discount", "drink", "flavor",
+        "amount", "and", "at", "basket", "branch", "by", "card", "cash", "cost", "count", "currency",
+        "customer", "date", "datetime", "day", "description", "discount", "drink", "each", "flavor",
         "flavour", "full", "gbp", "gross", "hour", "id", "item", "items", "line", "location",
-        "method", "name", "net", "no", "number", "order", "ordered", "orders", "paid",
-        "payment", "pounds", "price", "product", "qty", "quantity", "receipt", "row", "sale",
+        "method", "name", "net", "no", "number", "or", "order", "ordered", "orders", "paid",
+        "payment", "pounds", "price", "product", "products", "purchases", "qty", "quantity", "receipt", "row", "sale",
         "sales", "shop", "site", "size", "sku", "sold", "store", "sum", "tax", "tender",
         "till", "time", "timestamp", "total", "transaction", "type", "unit", "units", "value",
         "vat", "when",
@@ -33,8 +33,8 @@ def shown_header(cells: Sequence[str]) -> str:
 
 
 def folded_header(cell: str) -> str:
-    """A column's name as it is compared: without regard to case, spaces and underscores."""
-    return " ".join(cell.casefold().replace("_", " ").split())
+    """A column's name as it is compared: its words, whatever their case and what parts them."""
+    return " ".join(re.findall(r"[^\W_]+", cell.casefold())) or cell.strip()
 
 
 def _is_header_word(cell: str) -> bool:
