@@ -594,7 +594,7 @@ def test_lab_opens_the_notebooks(
 ) -> None:
     """`lab` becomes JupyterLab on the project's notebooks; without any it says where it looked."""
     started: list[list[str]] = []
-    monkeypatch.setattr(os, "execv", lambda program, arguments: started.append(arguments))
+    monkeypatch.setattr(os, "execve", lambda program, arguments, _: started.append(arguments))
     ended = brewtopia("lab")
     assert ended.code == 1
     assert str(project / "notebooks") in ended.err

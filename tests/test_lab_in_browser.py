@@ -122,6 +122,13 @@ def test_it_opens_on_the_start_notebook(lab: Lab) -> None:
     assert "Start here" in lab.page.locator(".jp-RenderedMarkdown h1").first.inner_text()
 
 
+def test_no_news_are_offered(ran: Lab) -> None:
+    """JupyterLab neither asks whether to fetch news nor fetches any."""
+    assert "Jupyter news" not in ran.page.locator("body").inner_text()
+    assert not [url for url in ran.requests if url.endswith("/lab/api/news")]
+    assert ran.page.locator(".jp-Notification-List, .Toastify__toast").count() == 0
+
+
 def test_tables_and_figures_are_seen(ran: Lab) -> None:
     """All cells run without an error; there is a table to sort and a figure drawn in the notebook."""
     page = ran.page

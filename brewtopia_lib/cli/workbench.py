@@ -11,6 +11,8 @@ from brewtopia_lib.cli.app import app
 from brewtopia_lib.errors import SourceError
 
 START = "explore/00_start_here.ipynb"
+SETTINGS = Path(__file__).parents[1] / "templates" / "lab"
+"""What JupyterLab does unless a user's own settings say otherwise: it asks for no news."""
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
@@ -30,14 +32,22 @@ def lab(
             source=str(notebooks),
         )
     # notebooks find the command, and their kernel is this Python, wherever they were started from
-    os.environ["PATH"] = os.pathsep.join([os.path.dirname(sys.executable), os.environ["PATH"]])
+    environment = os.environ | {
+        "PATH": _first(os.path.dirname(sys.executable), "PATH"),
+        "JUPYTER_CONFIG_PATH": _first(str(SETTINGS), "JUPYTER_CONFIG_PATH"),
+    }
     arguments = [
         "--KernelSpecManager.kernel_dirs=[]",
         f"--ServerApp.root_dir={notebooks}",
         f"--LabApp.default_url=/lab/tree/{START}",
         *(options or ()),
     ]
-    os.execv(sys.executable, [sys.executable, "-m", "jupyterlab", *arguments])
+    os.execve(sys.executable, [sys.executable, "-m", "jupyterlab", *arguments], environment)
+
+
+def _first(folder: str, variable: str) -> str:
+    """What a variable of folders is with another one before them."""
+    return os.pathsep.join([folder, *filter(None, [os.environ.get(variable)])])
 
 
 @app.command("new-feed")

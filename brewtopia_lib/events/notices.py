@@ -20,13 +20,12 @@ class Notice:
     """That an object was uploaded, restored or removed.
 
     It says that something happened, not what is there now: notices come late, twice and out of
-    order. `version_id` is that of a versioned bucket; `sequencer` orders the notices of one key.
+    order. `version_id` is that of a versioned bucket.
     """
 
     bucket: str
     key: str
     version_id: str | None = None
-    sequencer: str | None = None
 
 
 def read_notices(message: str | Mapping[str, Any]) -> list[Notice]:
@@ -69,4 +68,4 @@ def _notice(
         raise TypeError
     if told.startswith(_TOLD):
         version_id = facts.get("versionId") or facts.get("version-id")
-        yield Notice(name_of_bucket, key, version_id, facts.get("sequencer"))
+        yield Notice(name_of_bucket, key, version_id)
