@@ -9,6 +9,7 @@ from pathlib import Path
 import duckdb
 
 from benchmarks.measure import CORES, Figure, at_most
+from brewtopia_lib.warehouse.duckdb import FORMAT
 
 BRANCHES, DAYS, BASKETS, ORDERS = 200, 728, 3_000_000, 37_000_000
 MEMORY_LIMIT = "1500MB"
@@ -16,7 +17,7 @@ MEMORY_LIMIT = "1500MB"
 # Chronological, as tills deliver; baskets of one to six lines, the common ones far more often.
 _MADE = """
 set preserve_insertion_order = false;
-insert into warehouse_format values (1);
+insert into warehouse_format values ({format});
 insert into items
 with menu as (
     select range as product_no from range(75)
@@ -115,15 +116,16 @@ def run(folder: Path, *, scale: float, rounds: int, **_: object) -> list[Figure]
 
 
 def _make(file: Path, scale: float) -> int:
-    ddl = Path(__file__).parents[1] / "brewtopia_lib/warehouse/ddl/duckdb.sql"
+    ddl = Path(__file__).parents[1] / "brewtopia_lib/warehouse/ddl"
     with duckdb.connect(str(file)) as connection:
         connection.execute(f"set threads = {CORES}")
         connection.execute("set memory_limit = '6GB'")
         connection.execute(f"set temp_directory = '{file}.spilled'")
-        connection.execute(ddl.read_text("utf-8"))
+        for name in ("duckdb", "duckdb_views"):
+            connection.execute((ddl / f"{name}.sql").read_text("utf-8"))
         connection.execute(
             _MADE.format(
-                branches=BRANCHES, days=max(84, round(DAYS * min(scale, 1))),
+                format=FORMAT, branches=BRANCHES, days=max(84, round(DAYS * min(scale, 1))),
                 baskets=max(1000, round(BASKETS * scale)), orders=max(10_000, round(ORDERS * scale)),
             )
         )  # fmt: skip

@@ -70,3 +70,43 @@ create table loads (
     loaded_at timestamp not null,
     is_current boolean not null
 );
+
+-- one row per distinct item
+create view items as
+select
+    cast(row_number() over (
+        order by product, size, flavour, quantity, unit_price, line_total
+    ) as integer) as item_no,
+    *
+from (select distinct product, size, flavour, quantity, unit_price, line_total from sales);
+
+-- one row per order with a line
+create view order_contents as
+select
+    order_id,
+    cast(dense_rank() over (order by content) as integer) as basket_no,
+    content
+from (
+    select order_id, list({line_no: line_no, item_no: item_no} order by line_no) as content
+    from sales
+    join items
+        on (sales.product, sales.size, sales.flavour, sales.quantity, sales.unit_price)
+        is not distinct from
+        (items.product, items.size, items.flavour, items.quantity, items.unit_price)
+    group by order_id
+);
+
+-- one row per line of a basket
+create view basket_lines as
+select basket_no, line.line_no as line_no, line.item_no as item_no
+from (
+    select basket_no, unnest(any_value(content)) as line
+    from order_contents
+    group by basket_no
+);
+
+-- one row per order, with the basket it holds
+create view order_baskets as
+select order_id, branch, sold_on, basket_no
+from orders
+join order_contents using (order_id);

@@ -1181,10 +1181,14 @@ def test_money_is_exact(chain):
 
 def test_plain_tables_are_those_of_the_warehouse():
     """The tables of these tests have columns that the DuckDB warehouse has, in the same types."""
-    ddl = files("brewtopia_lib") / "warehouse" / "ddl" / "duckdb.sql"
     warehouse = duckdb.connect()
-    warehouse.execute(ddl.read_text(encoding="utf-8"))
-    for table in ("sales", "orders", "hourly_sales", "rejects", "loads"):
+    for name in ("duckdb", "duckdb_views"):
+        ddl = files("brewtopia_lib") / "warehouse" / "ddl" / f"{name}.sql"
+        warehouse.execute(ddl.read_text(encoding="utf-8"))
+    for table in (
+        *("sales", "orders", "hourly_sales", "rejects", "loads"),
+        *("order_baskets", "basket_lines", "items"),
+    ):
         plain, real = (
             dict(
                 connection.execute(

@@ -38,6 +38,9 @@ CONTRACT = {
     "hourly_sales": "branch sold_on hour product size flavour units revenue",
     "rejects": "source line_number reason branch sold_on total",
     "loads": "source version feed rows orders lines rejected cleaned_at loaded_at",
+    "order_baskets": "order_id branch sold_on basket_no",
+    "basket_lines": "basket_no line_no item_no",
+    "items": "item_no product size flavour quantity unit_price line_total",
 }
 
 
@@ -55,7 +58,9 @@ def readme() -> str:
 def warehouse_columns() -> dict[str, dict[str, str]]:
     """Table → column → type, as the DDL makes them."""
     with duckdb.connect() as connection:
-        connection.execute((files("brewtopia_lib") / "warehouse/ddl/duckdb.sql").read_text())
+        for name in ("duckdb", "duckdb_views"):
+            ddl = files("brewtopia_lib") / "warehouse" / "ddl" / f"{name}.sql"
+            connection.execute(ddl.read_text())
         rows = connection.execute(
             "select table_name, column_name, data_type from information_schema.columns "
             "order by table_name, ordinal_position"

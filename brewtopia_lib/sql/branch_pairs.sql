@@ -1,72 +1,98 @@
 -- one row per branch, product_a, product_b
 -- Among the forty products in most orders, which bounds the self-join; a is in fewer orders of
--- the chain than b.
+-- the chain than b. Many orders hold the same basket, whose products are looked at once.
 with
-order_products as (
-    select distinct
-        order_id,
-        branch,
-        product || coalesce(' - ' || flavour, '') as product
-    from sales
+sold as (
+    select branch, basket_no, count(*) as orders
+    from order_baskets
     where sold_on >= cast(:first_day as date)
         and sold_on <= cast(:until as date)
+    group by branch, basket_no
+),
+
+branch_orders as (
+    select branch, sum(orders) as orders
+    from sold
+    group by branch
+),
+
+item_products as (
+    select item_no, product, cast(dense_rank() over (order by product) as integer) as product_no
+    from (
+        select item_no, product || coalesce(' - ' || flavour, '') as product
+        from items
+    ) as named_items
+),
+
+products as (
+    select distinct product_no, product
+    from item_products
+),
+
+basket_products as (
+    select distinct baskets.basket_no, item_products.product_no
+    from (select distinct basket_no from sold) as baskets
+    inner join basket_lines on basket_lines.basket_no = baskets.basket_no
+    inner join item_products on item_products.item_no = basket_lines.item_no
 ),
 
 branch_products as (
-    select branch, product, count(*) as orders
-    from order_products
-    group by branch, product
+    select sold.branch, basket_products.product_no, sum(sold.orders) as orders
+    from sold
+    inner join basket_products on basket_products.basket_no = sold.basket_no
+    group by sold.branch, basket_products.product_no
 ),
 
 popular as (
-    select product, place
+    select product_no, product, cast(place as integer) as place
     from (
         select
-            product,
-            row_number() over (order by sum(orders) desc nulls last, product) as place
+            products.product_no,
+            products.product,
+            row_number() over (
+                order by sum(branch_products.orders) desc nulls last, products.product
+            ) as place
         from branch_products
-        group by product
+        inner join products on products.product_no = branch_products.product_no
+        group by products.product_no, products.product
     ) as ranked
     where place <= 40
 ),
 
-baskets as (
-    select order_products.order_id, order_products.branch, popular.place
-    from order_products
-    inner join popular on popular.product = order_products.product
+popular_lines as (
+    select basket_products.basket_no, popular.place
+    from basket_products
+    inner join popular on popular.product_no = basket_products.product_no
 ),
 
 together as (
-    select rarer.branch, rarer.place as place_a, commoner.place as place_b, count(*) as orders
-    from baskets as rarer
-    inner join baskets as commoner
-        on commoner.order_id = rarer.order_id
+    select
+        sold.branch,
+        rarer.place as place_a,
+        commoner.place as place_b,
+        sum(sold.orders) as orders
+    from sold
+    inner join popular_lines as rarer on rarer.basket_no = sold.basket_no
+    inner join popular_lines as commoner
+        on commoner.basket_no = rarer.basket_no
         and commoner.place < rarer.place
-    group by rarer.branch, rarer.place, commoner.place
-),
-
-branch_orders as (
-    select branch, count(*) as orders
-    from orders
-    where sold_on >= cast(:first_day as date)
-        and sold_on <= cast(:until as date)
-    group by branch
+    group by sold.branch, rarer.place, commoner.place
 ),
 
 final as (
     select
         branch_a.branch,
-        branch_a.product as product_a,
-        branch_b.product as product_b,
+        product_a.product as product_a,
+        product_b.product as product_b,
         cast(coalesce(together.orders, 0) as bigint) as orders_together,
         cast(branch_a.orders as bigint) as orders_a,
         cast(branch_b.orders as bigint) as orders_b,
         cast(branch_orders.orders as bigint) as orders
     from branch_products as branch_a
-    inner join popular as product_a on product_a.product = branch_a.product
+    inner join popular as product_a on product_a.product_no = branch_a.product_no
     inner join branch_products as branch_b on branch_b.branch = branch_a.branch
     inner join popular as product_b
-        on product_b.product = branch_b.product
+        on product_b.product_no = branch_b.product_no
         and product_b.place < product_a.place
     inner join branch_orders on branch_orders.branch = branch_a.branch
     left join together

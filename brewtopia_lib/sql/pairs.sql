@@ -2,63 +2,91 @@
 -- Among the forty products in most orders, which bounds the self-join. The product in fewer
 -- orders comes first: its attach rate is the higher of the two. Chance is reckoned within each
 -- branch: products that only the same branches sell would otherwise seem to go together.
+-- Many orders hold the same basket, whose products are looked at once.
 with
-order_products as (
-    select distinct
-        order_id,
-        branch,
-        product || coalesce(' - ' || flavour, '') as product
-    from sales
+sold as (
+    select branch, basket_no, count(*) as orders
+    from order_baskets
     where sold_on > cast(:until as date) - 7 * cast(:weeks as integer)
         and sold_on <= cast(:until as date)
         and (cast(:branch as varchar) is null or branch = cast(:branch as varchar))
+    group by branch, basket_no
 ),
 
 branch_orders as (
-    select branch, count(*) as orders
-    from orders
-    where sold_on > cast(:until as date) - 7 * cast(:weeks as integer)
-        and sold_on <= cast(:until as date)
-        and (cast(:branch as varchar) is null or branch = cast(:branch as varchar))
+    select branch, sum(orders) as orders
+    from sold
     group by branch
 ),
 
+baskets as (
+    select basket_no, sum(orders) as orders
+    from sold
+    group by basket_no
+),
+
+item_products as (
+    select item_no, product, cast(dense_rank() over (order by product) as integer) as product_no
+    from (
+        select item_no, product || coalesce(' - ' || flavour, '') as product
+        from items
+    ) as named_items
+),
+
+products as (
+    select distinct product_no, product
+    from item_products
+),
+
+basket_products as (
+    select distinct baskets.basket_no, item_products.product_no
+    from baskets
+    inner join basket_lines on basket_lines.basket_no = baskets.basket_no
+    inner join item_products on item_products.item_no = basket_lines.item_no
+),
+
 branch_products as (
-    select branch, product, count(*) as orders
-    from order_products
-    group by branch, product
+    select sold.branch, basket_products.product_no, sum(sold.orders) as orders
+    from sold
+    inner join basket_products on basket_products.basket_no = sold.basket_no
+    group by sold.branch, basket_products.product_no
 ),
 
 popular as (
-    select product, orders, place
+    select product_no, product, orders, cast(place as integer) as place
     from (
         select
-            product,
-            sum(orders) as orders,
-            row_number() over (order by sum(orders) desc nulls last, product) as place
+            products.product_no,
+            products.product,
+            sum(branch_products.orders) as orders,
+            row_number() over (
+                order by sum(branch_products.orders) desc nulls last, products.product
+            ) as place
         from branch_products
-        group by product
+        inner join products on products.product_no = branch_products.product_no
+        group by products.product_no, products.product
     ) as ranked
     where place <= 40
 ),
 
-baskets as (
-    select order_products.order_id, cast(popular.place as integer) as place
-    from order_products
-    inner join popular on popular.product = order_products.product
+popular_lines as (
+    select basket_products.basket_no, popular.place
+    from basket_products
+    inner join popular on popular.product_no = basket_products.product_no
 ),
 
 together as (
     select
         rarer.place as place_a,
         commoner.place as place_b,
-        count(*) as orders_together
-    from baskets as rarer
-    inner join baskets as commoner
-        on commoner.order_id = rarer.order_id
+        cast(sum(baskets.orders) as bigint) as orders_together
+    from baskets
+    inner join popular_lines as rarer on rarer.basket_no = baskets.basket_no
+    inner join popular_lines as commoner
+        on commoner.basket_no = rarer.basket_no
         and commoner.place < rarer.place
     group by rarer.place, commoner.place
-    having count(*) >= 30
+    having sum(baskets.orders) >= 30
 ),
 
 -- In whole millionths of an order, so that the sum does not depend on its order.
@@ -73,9 +101,9 @@ chance as (
     from together
     inner join popular as product_a on product_a.place = together.place_a
     inner join popular as product_b on product_b.place = together.place_b
-    inner join branch_products as branch_a on branch_a.product = product_a.product
+    inner join branch_products as branch_a on branch_a.product_no = product_a.product_no
     inner join branch_products as branch_b
-        on branch_b.product = product_b.product
+        on branch_b.product_no = product_b.product_no
         and branch_b.branch = branch_a.branch
     inner join branch_orders on branch_orders.branch = branch_a.branch
     group by together.place_a, together.place_b

@@ -31,8 +31,12 @@ branch_days as (
         sum(units) as items,
         cast(sum(total) as decimal(18, 2)) as revenue
     from orders
-    where sold_on > cast(:until as date) - 364 - 7 * greatest(26, 2 * cast(:weeks as integer))
-        and sold_on <= cast(:until as date)
+    where (
+            sold_on > cast(:until as date) - 28 - 7 * greatest(26, 2 * cast(:weeks as integer))
+            and sold_on <= cast(:until as date)
+            or sold_on > cast(:until as date) - 364 - 7 * greatest(26, 2 * cast(:weeks as integer))
+            and sold_on <= cast(:until as date) - 364
+        )
         and (cast(:branch as varchar) is null or branch = cast(:branch as varchar))
     group by branch, sold_on
 ),

@@ -21,8 +21,8 @@ from brewtopia_lib.lake import Lake, disk_trouble, quoted
 from brewtopia_lib.storage.stores import sync
 from brewtopia_lib.warehouse.duckdb_session import DuckDBSession, restrict
 
-# Raised whenever a table changes: an older file is then made anew from the lake.
-FORMAT = 1
+# Raised whenever a table or a view changes: an older file is then made anew from the lake.
+FORMAT = 2
 
 _WRITE_ERRORS = (duckdb.IOException, duckdb.TransactionException, duckdb.FatalException)
 
@@ -117,7 +117,7 @@ def _build(draft: Path, path: Path | None, lake: Lake, memory_limit: str | None)
     with contextlib.closing(duckdb.connect(str(draft))) as connection:
         restrict(connection, memory_limit)
         if path is None:
-            connection.execute(_sql("duckdb"))
+            connection.execute(_sql("duckdb") + _sql("duckdb_views"))
             connection.execute("insert into warehouse_format values (?)", [FORMAT])
         lake.attach_objects(connection)
         now = datetime.now(UTC).replace(tzinfo=None)

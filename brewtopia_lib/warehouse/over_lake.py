@@ -25,8 +25,9 @@ class LakeTables(DuckDBSession):
                     f"there is nothing in the lake {lake.location} yet: run `brewtopia clean` first"
                 )
             lake.attach(self._connection)
-            ddl = resources.files("brewtopia_lib") / "warehouse" / "ddl" / "lake_views.sql"
-            self._connection.execute(ddl.read_text("utf-8"))
+            ddl = resources.files("brewtopia_lib") / "warehouse" / "ddl"
+            for name in ("lake_views", "duckdb_views"):
+                self._connection.execute((ddl / f"{name}.sql").read_text("utf-8"))
         except BaseException:
             self.close()
             raise

@@ -1,4 +1,5 @@
--- The DuckDB warehouse: facts and dimensions beneath, business names in the views above.
+-- The DuckDB warehouse: facts and dimensions beneath, business names in the views above; more of
+-- these in duckdb_views.sql.
 -- Money is pounds; sold_at is the branch's wall-clock time.
 
 create table warehouse_format (number integer not null);
@@ -97,23 +98,3 @@ select
     units,
     total_matches
 from order_facts;
-
--- one row per order line
-create view sales as
-select
-    lpad(lower(hex(order_high)), 16, '0') || lpad(lower(hex(order_low)), 16, '0') as order_id,
-    line_no,
-    branch,
-    sold_at,
-    cast(sold_at as date) as sold_on,
-    cast(hour(sold_at) as smallint) as hour,
-    product,
-    size,
-    flavour,
-    quantity,
-    unit_price,
-    line_total,
-    payment
-from order_facts
-join basket_lines using (basket_no)
-join items using (item_no);

@@ -1,4 +1,5 @@
--- The warehouse's tables and views over a lake, row for row what a load would make of it.
+-- The warehouse's tables and views over a lake, row for row what a load would make of it; more of
+-- these in duckdb_views.sql.
 -- Reads lake_objects, lake_current, lake_orders, lake_lines, lake_items and lake_rejects.
 
 -- one row per raw object version
@@ -35,29 +36,46 @@ join lake_current using (batch, object_no)
 group by order_high, order_low
 having count(*) > 1;
 
--- one row per basket
-create temp view basket_sums as
-select
-    batch,
-    basket_no,
-    cast(count(*) as integer) as line_count,
-    cast(sum(quantity) as integer) as units,
-    cast(sum(line_total) as decimal(12, 2)) as lines_total
+-- Baskets and items are numbered within their batch: with its number they are in all of the lake.
+create temp table lake_batches as
+select batch, row_number() over (order by batch) << 32 as first_no
+from (select distinct batch from lake_objects);
+
+-- one row per distinct item of a batch
+create temp view items as
+select first_no + item_no as item_no, product, size, flavour, quantity, unit_price, line_total
+from lake_items
+join lake_batches using (batch);
+
+-- one row per line of a basket
+create temp view basket_lines as
+select first_no + basket_no as basket_no, line_no, first_no + item_no as item_no
 from lake_lines
-join lake_items using (batch, item_no)
-group by batch, basket_no;
+join lake_batches using (batch);
 
 -- one row per order
 create temp view order_facts as
-select lake_orders.*
+select
+    order_high, order_low, branch, sold_at, payment, total, total_matches,
+    first_no + basket_no as basket_no
 from lake_orders
+join lake_batches using (batch)
 join lake_current using (batch, object_no)
-left join repeated
-    on lake_orders.order_high = repeated.order_high and lake_orders.order_low = repeated.order_low
+left join repeated using (order_high, order_low)
 where repeated.source is null or repeated.source = lake_current.source;
 
 -- one row per order
 create temp view orders as
+with sums as (
+    select
+        basket_no,
+        cast(count(*) as integer) as line_count,
+        cast(sum(quantity) as integer) as units,
+        cast(sum(line_total) as decimal(12, 2)) as lines_total
+    from basket_lines
+    join items using (item_no)
+    group by basket_no
+)
 select
     lpad(lower(hex(order_high)), 16, '0') || lpad(lower(hex(order_low)), 16, '0') as order_id,
     branch,
@@ -71,33 +89,20 @@ select
     units,
     total_matches
 from order_facts
-join basket_sums using (batch, basket_no);
+join sums using (basket_no);
 
--- one row per order line
-create temp view sales as
+-- one row per branch x day x hour x product x size x flavour
+create temp view hourly_sales as
 select
-    lpad(lower(hex(order_high)), 16, '0') || lpad(lower(hex(order_low)), 16, '0') as order_id,
-    line_no,
     branch,
-    sold_at,
     cast(sold_at as date) as sold_on,
     cast(hour(sold_at) as smallint) as hour,
     product,
     size,
     flavour,
-    quantity,
-    unit_price,
-    line_total,
-    payment
-from order_facts
-join lake_lines using (batch, basket_no)
-join lake_items using (batch, item_no);
-
--- one row per branch x day x hour x product x size x flavour
-create temp view hourly_sales as
-select
-    branch, sold_on, hour, product, size, flavour,
     cast(sum(quantity) as bigint) as units,
     cast(sum(line_total) as decimal(12, 2)) as revenue
-from sales
+from order_facts
+join basket_lines using (basket_no)
+join items using (item_no)
 group by all;

@@ -75,8 +75,8 @@ def _grant(session: Session) -> None:
     location = session.location
     session.execute(f'grant usage on schema "{location.schema}" to role "{location.readers}"')
     session.execute(
-        "grant select on sales, orders, hourly_sales, rejects, loads, schema_migrations"
-        f' to role "{location.readers}"'
+        "grant select on sales, orders, hourly_sales, rejects, loads, order_baskets, basket_lines,"
+        f' items, schema_migrations to role "{location.readers}"'
     )
 
 
