@@ -39,11 +39,13 @@ from branches, days, hours, menu, sizes
 where random() < often * 0.8;
 create table orders as
 select branch, sold_on, hour, 6.5::decimal(12, 2) as total,
-    row_number() over ()::varchar as order_id
+    (row_number() over ())::integer as basket_no
 from branches, days, hours, numbers
 where n < 40 and random() < 0.75;
-create table sales as
-select order_id, branch, sold_on, product, flavour
+create view order_baskets as select branch, sold_on, basket_no from orders;
+create table items as select product_no as item_no, product, flavour from menu;
+create table basket_lines as
+select basket_no, product_no as item_no
 from orders, menu
 where sold_on > date '2024-06-30' - {paired} and random() < 2.5 / {products};
 """
