@@ -296,6 +296,28 @@ def test_a_load_reads_the_batches_it_needs(s3: S3Server, tmp_path: Path) -> None
     assert rows(here, "select count(*) from orders") == [(6,)]
 
 
+def test_a_copy_that_nobody_reads_goes(s3: S3Server, tmp_path: Path) -> None:
+    """Of the lake's local copies those that nobody read for a month go, and are fetched again when
+    they are needed; what was read meanwhile stays."""
+    here = settings_on_s3(tmp_path)
+    put_all(s3, FILES)
+    ingest(here)
+    ledger, orders = (
+        next((tmp_path / "cache").glob(f"**/{folder}/*.parquet"))
+        for folder in ("objects", "orders")
+    )
+    long_ago = (datetime.now() - timedelta(days=31)).timestamp()
+    for path in (ledger, orders):
+        os.utime(path, (long_ago, long_ago))
+    put_all(s3, {"one_more.csv": till([Order(day=20)])})
+    clean_raw(here)
+    assert ledger.exists()
+    assert not orders.exists()
+    Path(here.warehouse).unlink()
+    load_lake(here)
+    assert orders.exists()
+
+
 def test_requests_grow_with_the_files(s3: S3Server, tmp_path: Path) -> None:
     """Three times the files take at most three times the requests, and the lake's do not grow."""
     counts = []

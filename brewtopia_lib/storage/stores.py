@@ -27,6 +27,9 @@ Progress = Callable[[int, int, str], None]
 ABANDONED_AFTER = timedelta(days=1)
 """How old a draft of a shared place is when whoever wrote it must be dead."""
 
+KEPT_UNREAD = timedelta(days=30)
+"""How long the local cache keeps what nobody reads."""
+
 _DRAFTS = "*/.*.parquet"
 
 _ASKED_SINGLY = 100
@@ -153,8 +156,8 @@ class FolderStore:
 class S3Store:
     """A prefix in a bucket, which any number of processes may write into.
 
-    What is read comes from a local cache, where each file is put when it is first needed or was
-    written here; it may be removed at any time.
+    What is read comes from a local cache, where each file is put when it is first needed. It may be
+    removed at any time, and what nobody reads for a month goes by itself.
     """
 
     is_shared = True
@@ -168,11 +171,8 @@ class S3Store:
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[Path]:
-        limit = (datetime.now() - ABANDONED_AFTER).timestamp()
-        for draft in self._cache.glob(_DRAFTS):
-            with contextlib.suppress(FileNotFoundError):
-                if draft.stat().st_mtime < limit:
-                    draft.unlink()
+        self._forget(_DRAFTS, ABANDONED_AFTER)
+        self._forget("*/[!.]*.parquet", KEPT_UNREAD)
         with private_folder() as folder:
             yield folder / "spill"
 
@@ -196,11 +196,25 @@ class S3Store:
             self._bucket.write(self._prefix + name, draft)
 
     def local(self, names: Sequence[str], progress: Progress | None = None) -> list[Path]:
-        missing = [name for name in names if not (self._cache / name).exists()]
+        missing = [name for name in names if not self._is_cached(name)]
         for done, name in enumerate(in_parallel(self._fetch, missing), start=1):
             if progress is not None:
                 progress(done, len(missing), name)
         return [self._cache / name for name in names]
+
+    def _is_cached(self, name: str) -> bool:
+        try:
+            os.utime(self._cache / name)
+        except FileNotFoundError:
+            return False
+        return True
+
+    def _forget(self, pattern: str, after: timedelta) -> None:
+        limit = (datetime.now() - after).timestamp()
+        for path in self._cache.glob(pattern):
+            with contextlib.suppress(FileNotFoundError):
+                if path.stat().st_mtime < limit:
+                    path.unlink()
 
     def _fetch(self, name: str) -> str:
         path = self._cache / name
