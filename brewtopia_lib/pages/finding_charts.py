@@ -71,8 +71,8 @@ def write(measure: str, value: float) -> str:
     return f"{value:.1f}" if value != round(value) and abs(value) < 10 else count(value)
 
 
-def _scale(axes: Axes, shown: Evidence) -> None:
-    axes.set_ylim(bottom=min(0.0, axes.get_ylim()[0]), top=axes.get_ylim()[1] * 1.05)
+def _scale(axes: Axes, shown: Evidence, room: float = 1.05) -> None:
+    axes.set_ylim(bottom=min(0.0, axes.get_ylim()[0]), top=axes.get_ylim()[1] * room)
     axes.yaxis.set_major_locator(MaxNLocator(3, steps=[1, 2, 2.5, 5, 10]))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: write(shown.measure, value)))
     axes.grid(axis="y")
@@ -91,7 +91,7 @@ def _weeks(axes: Axes, shown: Evidence, days: list[date], since: date | None, co
             day(since), (place - 0.5, 1), xycoords=("data", "axes fraction"), xytext=(-4, -2),
             textcoords="offset points", ha="right", va="top", color=MUTED,
         )  # fmt: skip
-    _scale(axes, shown)
+    _scale(axes, shown, room=1.22 if since else 1.05)
     _ends(axes, [day(on) for on in days])
 
 
