@@ -113,7 +113,7 @@ def test_the_first_lines_say_what_changed_and_what_it_is_worth() -> None:
     """Subject, text and HTML begin with the largest change and its pounds."""
     message = mail(full())
     sentence = "Mocha is down £76 a week (−5.0%) on the 4 weeks before"
-    assert message["Subject"] == f"Leeds: {sentence}"
+    assert message["Subject"] == f"Leeds: −£76 a week. {sentence}"
     assert body(message, "plain").startswith(sentence)
     assert sentence in " ".join(Elements(body(message, "html")).text.split())[:120]
 

@@ -79,9 +79,10 @@ class Digest:
 
     @property
     def subject(self) -> str:
-        """The report, and the first thing to say of it."""
-        lead = self.lead.rstrip(".")
-        return self.title if lead == self.title else f"{self.title}: {lead}"
+        """The report, what the first thing to say of it is worth, and that thing."""
+        worth = [one.worth for one in self.changes[:1]]
+        said = ". ".join([*filter(None, worth), self.lead.rstrip(".")])
+        return self.title if said == self.title else f"{self.title}: {said}"
 
     @property
     def about(self) -> str:
