@@ -3,15 +3,14 @@
 -- the chain than b. Many orders hold the same basket, whose products are looked at once.
 with
 sold as (
-    select branch, basket_no, count(*) as orders
+    select branch, basket_no
     from order_baskets
     where sold_on >= cast(:first_day as date)
         and sold_on <= cast(:until as date)
-    group by branch, basket_no
 ),
 
 branch_orders as (
-    select branch, sum(orders) as orders
+    select branch, count(*) as orders
     from sold
     group by branch
 ),
@@ -37,7 +36,7 @@ basket_products as (
 ),
 
 branch_products as (
-    select sold.branch, basket_products.product_no, sum(sold.orders) as orders
+    select sold.branch, basket_products.product_no, count(*) as orders
     from sold
     inner join basket_products on basket_products.basket_no = sold.basket_no
     group by sold.branch, basket_products.product_no
@@ -70,7 +69,7 @@ together as (
         sold.branch,
         rarer.place as place_a,
         commoner.place as place_b,
-        sum(sold.orders) as orders
+        count(*) as orders
     from sold
     inner join popular_lines as rarer on rarer.basket_no = sold.basket_no
     inner join popular_lines as commoner

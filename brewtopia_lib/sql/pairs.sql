@@ -5,22 +5,21 @@
 -- Many orders hold the same basket, whose products are looked at once.
 with
 sold as (
-    select branch, basket_no, count(*) as orders
+    select branch, basket_no
     from order_baskets
     where sold_on > cast(:until as date) - 7 * cast(:weeks as integer)
         and sold_on <= cast(:until as date)
         and (cast(:branch as varchar) is null or branch = cast(:branch as varchar))
-    group by branch, basket_no
 ),
 
 branch_orders as (
-    select branch, sum(orders) as orders
+    select branch, count(*) as orders
     from sold
     group by branch
 ),
 
 baskets as (
-    select basket_no, sum(orders) as orders
+    select basket_no, count(*) as orders
     from sold
     group by basket_no
 ),
@@ -39,14 +38,14 @@ products as (
 ),
 
 basket_products as (
-    select distinct baskets.basket_no, item_products.product_no
+    select distinct baskets.basket_no, baskets.orders, item_products.product_no
     from baskets
     inner join basket_lines on basket_lines.basket_no = baskets.basket_no
     inner join item_products on item_products.item_no = basket_lines.item_no
 ),
 
 branch_products as (
-    select sold.branch, basket_products.product_no, sum(sold.orders) as orders
+    select sold.branch, basket_products.product_no, count(*) as orders
     from sold
     inner join basket_products on basket_products.basket_no = sold.basket_no
     group by sold.branch, basket_products.product_no
@@ -70,7 +69,7 @@ popular as (
 ),
 
 popular_lines as (
-    select basket_products.basket_no, popular.place
+    select basket_products.basket_no, basket_products.orders, popular.place
     from basket_products
     inner join popular on popular.product_no = basket_products.product_no
 ),
@@ -79,14 +78,13 @@ together as (
     select
         rarer.place as place_a,
         commoner.place as place_b,
-        cast(sum(baskets.orders) as bigint) as orders_together
-    from baskets
-    inner join popular_lines as rarer on rarer.basket_no = baskets.basket_no
+        cast(sum(rarer.orders) as bigint) as orders_together
+    from popular_lines as rarer
     inner join popular_lines as commoner
         on commoner.basket_no = rarer.basket_no
         and commoner.place < rarer.place
     group by rarer.place, commoner.place
-    having sum(baskets.orders) >= 30
+    having sum(rarer.orders) >= 30
 ),
 
 -- In whole millionths of an order, so that the sum does not depend on its order.
