@@ -86,6 +86,10 @@ class QueryError(WarehouseError):
         self.column = len(place[4]) - len(place[1]) + 1 if place and is_whole else None
 
 
+class ManyRowsError(WarehouseError):
+    """An answer has more rows than a notebook is given unasked."""
+
+
 class WarehouseUnavailableError(WarehouseError, RetryableError):
     """The warehouse cannot be reached, or is too busy with others, for now."""
 

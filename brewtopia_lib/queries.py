@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache
 from importlib.resources import files
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import pandas as pd
 
@@ -17,6 +17,15 @@ class Queryable(Protocol):
     """Anything that answers SQL with a frame: every warehouse does."""
 
     def query(self, sql: str, parameters: Mapping[str, object] | None = None) -> pd.DataFrame: ...
+
+
+@runtime_checkable
+class Guarded(Protocol):
+    """Tables whose `query` is for people, who seldom mean to get many rows."""
+
+    def all_rows(
+        self, sql: str, parameters: Mapping[str, object] | None = None
+    ) -> pd.DataFrame: ...
 
 
 @dataclass(frozen=True)
@@ -65,4 +74,5 @@ def load_query(name: str) -> Query:
 def run_query(warehouse: Queryable, name: str, **values: object) -> pd.DataFrame:
     """Run the named SQL file with exactly its parameters; the frame as the engine gives it."""
     query = load_query(name)
-    return warehouse.query(query.sql, query.bind(values))
+    ask = warehouse.all_rows if isinstance(warehouse, Guarded) else warehouse.query
+    return ask(query.sql, query.bind(values))

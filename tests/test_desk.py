@@ -16,7 +16,7 @@ from tills import Order, content, settings_in, till, write_files
 import brewtopia_lib as bt
 import brewtopia_lib.desk
 from brewtopia_lib.desk import Desk
-from brewtopia_lib.errors import LakeError, QueryError, WarehouseError
+from brewtopia_lib.errors import LakeError, ManyRowsError, QueryError, WarehouseError
 from brewtopia_lib.ingest import clean_raw, ingest
 from brewtopia_lib.sample import write_sample
 from brewtopia_lib.settings import Settings
@@ -106,19 +106,29 @@ def test_wrong_sql_has_its_place(desk: Desk) -> None:
     assert (caught.value.line, caught.value.column) == (3, 7)
 
 
-def test_many_rows_come_after_a_word(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Beyond the stated number of rows it is said that there are many, and all of them come; below
-    it, not a word."""
-    said: list[str] = []
+@pytest.fixture
+def few(monkeypatch: pytest.MonkeyPatch) -> int:
+    """A lower number of rows that are many, so that tests need not make a million."""
     monkeypatch.setattr(brewtopia_lib.desk, "MANY_ROWS", 60_000)
-    talkative = Desk("warehouse", desk._open, said.append)
-    frame = talkative.query("select range as n, range % 7 as m from range(150001)")
-    assert frame["n"].tolist() == list(range(150001))
-    assert len(said) == 1
-    assert "more than 60,000 rows" in said[0]
-    assert len(talkative.query("select * from range(50000)")) == 50000
-    assert len(said) == 1
-    talkative.close()
+    return 60_000
+
+
+def test_many_rows_come_only_where_all_are_asked_for(desk: Desk, few: int) -> None:
+    """Beyond the stated number of rows a query stops, says so and keeps nothing; asked for all,
+    it gives all; up to the number it gives them unasked."""
+    sql = "select range as n, range % 7 as m from range({})"
+    with pytest.raises(ManyRowsError, match=r"more than 60,000 rows.*warehouse\.all_rows"):
+        desk.query(sql.format(150_001))
+    assert desk.all_rows(sql.format(150_001))["n"].tolist() == list(range(150_001))
+    assert len(desk.query(sql.format(few))) == few
+
+
+def test_analyses_are_given_all_their_rows(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many rows an analysis needs, the limit for people does not stop it."""
+    monkeypatch.setattr(brewtopia_lib.desk, "MANY_ROWS", 1)
+    with pytest.raises(ManyRowsError):
+        desk.query("select * from orders")
+    assert len(bt.analyses.daily(desk, until=date(2024, 3, 2), weeks=1)) == 2
 
 
 def test_a_long_query_tells_and_can_be_interrupted(

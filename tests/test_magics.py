@@ -11,6 +11,7 @@ from IPython.core.interactiveshell import InteractiveShell
 from tills import Order, settings_in, till, write_files
 
 import brewtopia_lib as bt
+import brewtopia_lib.desk
 from brewtopia_lib.ingest import clean_raw, ingest
 
 
@@ -57,6 +58,18 @@ def test_the_lake_is_asked_before_a_load(shell: Any) -> None:
     """--lake sees what is cleaned and not loaded yet."""
     assert run(shell, "%%sql --lake --to n\nselect count(*) as n from orders") is None
     assert shell.user_ns["n"]["n"].tolist() == [3]
+
+
+def test_many_rows_are_asked_for(
+    shell: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A cell of more rows than stated stops with the way out, which is --all."""
+    monkeypatch.setattr(brewtopia_lib.desk, "MANY_ROWS", 1)
+    said = failure(shell, "%%sql --to kept\nselect * from orders", capsys)
+    assert "more than 1 rows" in said
+    assert "kept" not in shell.user_ns
+    assert run(shell, "%%sql --all --to kept\nselect * from orders") is None
+    assert len(shell.user_ns["kept"]) == 2
 
 
 @pytest.mark.parametrize(

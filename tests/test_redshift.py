@@ -7,9 +7,11 @@ import logging
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -28,6 +30,7 @@ from s3_server import S3Server
 from sqlglot import exp
 from tills import Order, settings_in, till, write_files
 
+from brewtopia_lib.desk import Desk
 from brewtopia_lib.errors import (
     BrewtopiaError,
     LakeError,
@@ -772,6 +775,29 @@ def test_wrong_sql(twins: Twins) -> None:
             warehouse.query("select cast(branch as integer) from orders")
         assert "Leeds" not in str(caught.value)
         assert len(warehouse.query("select * from orders")) == 50
+
+
+@needs_stand_in
+def test_an_interrupt_ends_a_query(twins: Twins) -> None:
+    """Interrupting the kernel ends the query in the server too, and the next one is answered."""
+    active = (
+        "select count(*) from pg_stat_activity"
+        " where state = 'active' and query like 'fetch %' and wait_event = 'PgSleep'"
+    )
+
+    def interrupt_when_it_runs() -> None:
+        while twins.server.administrate("public", active) == [["0"]]:
+            time.sleep(0.1)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    with Desk("warehouse", twins.redshift) as desk:
+        orders = len(desk.query("select * from orders"))
+        threading.Thread(target=interrupt_when_it_runs).start()
+        with pytest.raises(KeyboardInterrupt):
+            desk.query("select pg_sleep(30)")
+        assert twins.server.administrate("public", active) == [["0"]]
+        assert any("pg_cancel_backend" in sql for sql in twins.server.statements)
+        assert len(desk.query("select * from orders")) == orders
 
 
 @needs_stand_in

@@ -1,5 +1,6 @@
 """Tables as an analyst holds them in a notebook: watched while they answer, renewed on demand."""
 
+import contextlib
 import sys
 import threading
 import time
@@ -9,28 +10,33 @@ from typing import Protocol, Self, TypeVar, runtime_checkable
 
 import pandas as pd
 
+from brewtopia_lib.errors import ManyRowsError
 from brewtopia_lib.warehouse import Warehouse
 
 Answer = TypeVar("Answer")
-Say = Callable[[str], None]
 
 MANY_ROWS = 1_000_000
-"""More rows than these come into pandas only after a word."""
+"""More rows than these come into pandas only where all are asked for."""
 
 _PATIENCE_SECONDS = 2.0
 _LOOK_SECONDS = 0.2
 
 
 @runtime_checkable
+class Interruptible(Protocol):
+    """An engine that stops when told to."""
+
+    def interrupt(self) -> None: ...
+
+
+@runtime_checkable
 class Watchable(Protocol):
-    """An engine that says how far it has come, and stops when told to."""
+    """An engine that says how far it has come."""
 
     @property
     def progress(self) -> float | None: ...
 
     def report_progress(self) -> None: ...
-
-    def interrupt(self) -> None: ...
 
 
 class Desk:
@@ -45,12 +51,9 @@ class Desk:
     that takes long shows how far it is, and interrupting the kernel ends it.
     """
 
-    def __init__(
-        self, name: str, open_tables: Callable[[], Warehouse], say: Say | None = None
-    ) -> None:
+    def __init__(self, name: str, open_tables: Callable[[], Warehouse]) -> None:
         self.name = name
         self._open = open_tables
-        self._say = say or _print
         self._is_stopped = threading.Event()
         self._tables = self._opened()
 
@@ -59,11 +62,17 @@ class Desk:
 
             warehouse.query("select * from orders where branch = $branch", {"branch": "Leeds"})
 
-        Says so before it pulls more than a million rows into pandas: interrupt it then, or let it.
-
-        Raises QueryError with the engine's words where the SQL is wrong.
+        Raises QueryError with the engine's words where the SQL is wrong, and ManyRowsError rather
+        than pull more than a million rows into pandas: `all_rows` does.
         """
-        return self._watched(lambda: self._pulled(sql, parameters))
+        return self._watched(lambda: self._pulled(sql, parameters, MANY_ROWS))
+
+    def all_rows(self, sql: str, parameters: Mapping[str, object] | None = None) -> pd.DataFrame:
+        """What `query` gives, however many rows that are.
+
+        warehouse.all_rows("select * from orders")
+        """
+        return self._watched(lambda: self._pulled(sql, parameters, None))
 
     def rows(
         self, sql: str, parameters: Mapping[str, object] | None = None
@@ -104,28 +113,32 @@ class Desk:
             tables.report_progress()
         return tables
 
-    def _pulled(self, sql: str, parameters: Mapping[str, object] | None) -> pd.DataFrame:
+    def _pulled(
+        self, sql: str, parameters: Mapping[str, object] | None, most: int | None
+    ) -> pd.DataFrame:
         frames: list[pd.DataFrame] = []
         pulled, size = 0, 0
         self._is_stopped.clear()
-        for frame in self._tables.frames(sql, parameters):
-            if self._is_stopped.is_set():
-                break
-            before, pulled = pulled, pulled + len(frame)
-            size += int(frame.memory_usage().sum())
-            frames.append(frame)
-            if before <= MANY_ROWS < pulled:
-                self._say(
-                    f"This is more than {MANY_ROWS:,} rows, {size / 1e6:,.0f} MB so far: interrupt "
-                    "the kernel to stop here, and add up in SQL or put a limit instead."
-                )
+        with contextlib.closing(self._tables.frames(sql, parameters)) as found:
+            for frame in found:
+                pulled += len(frame)
+                size += int(frame.memory_usage().sum())
+                frames.append(frame)
+                if most is not None and pulled > most:
+                    raise ManyRowsError(
+                        f"this is more than {most:,} rows, the first of them {size / 1e6:,.0f} MB: "
+                        "add up in SQL, put a limit, or ask for all of them by "
+                        f"{self.name}.all_rows(…) or %%sql --all"
+                    )
+                if self._is_stopped.is_set():
+                    break
         return frames[0] if len(frames) == 1 else pd.concat(frames, ignore_index=True)
 
     def _watched(self, work: Callable[[], Answer]) -> Answer:
         """Do the work in a thread, so that this one can tell how far it is and be interrupted."""
         engine = self._tables
         if (
-            not isinstance(engine, Watchable)
+            not isinstance(engine, Interruptible)
             or threading.current_thread() is not threading.main_thread()
         ):
             return work()
@@ -135,7 +148,7 @@ class Desk:
             try:
                 while not wait([future], timeout=_LOOK_SECONDS).done:
                     if time.monotonic() - started > _PATIENCE_SECONDS:
-                        shown = _show(shown, engine.progress)
+                        shown = _show(shown, _progress(engine))
             except KeyboardInterrupt:
                 self._is_stopped.set()
                 engine.interrupt()
@@ -148,13 +161,13 @@ class Desk:
             return future.result()
 
 
+def _progress(engine: object) -> float | None:
+    return engine.progress if isinstance(engine, Watchable) else None
+
+
 def _show(before: str | None, progress: float | None) -> str:
     now = "working …" if progress is None else f"working … {progress:4.0%}"
     if now != before:
         sys.stderr.write("\r" + now)
         sys.stderr.flush()
     return now
-
-
-def _print(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)

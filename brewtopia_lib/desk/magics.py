@@ -28,15 +28,18 @@ class SqlMagic:
             %%sql --to days
             select sold_on, sum(total) as revenue from orders where branch = $branch group by 1
 
-        `--to NAME` keeps the frame under that name instead of showing it; `--lake` asks the lake.
+        `--to NAME` keeps the frame under that name instead of showing it; `--lake` asks the lake;
+        `--all` takes more than a million rows, at which the cell stops otherwise.
         `$name` is the notebook's value of that name, handed over beside the text. The tables are
         those of the notebook's own `warehouse` (or `lake`), so `warehouse.refresh()` renews them;
         where it has none, it is given one.
         """
-        name, is_lake = _options(line)
+        name, flags = _options(line)
         values = {name: self._value(name) for name in parameter_names(cell)}
+        desk = self._desk("lake" if "--lake" in flags else "warehouse")
+        ask = desk.all_rows if "--all" in flags else desk.query
         try:
-            frame = self._desk("lake" if is_lake else "warehouse").query(cell, values)
+            frame = ask(cell, values)
         except QueryError as error:
             raise CellError(error, cell) from None
         if name is None:
@@ -81,17 +84,16 @@ class CellError(BrewtopiaError):
         super().__init__(shown)
 
 
-def _options(line: str) -> tuple[str | None, bool]:
-    """What follows `%%sql`: the name to keep the frame under, and whether the lake is meant."""
+def _options(line: str) -> tuple[str | None, set[str]]:
+    """What follows `%%sql`: the name to keep the frame under, and which of the flags."""
     words = line.split()
-    is_lake = "--lake" in words
-    words = [word for word in words if word != "--lake"]
-    match words:
+    flags = {"--lake", "--all"} & set(words)
+    match [word for word in words if word not in flags]:
         case []:
-            return None, is_lake
+            return None, flags
         case ["--to", name] if name.isidentifier():
-            return name, is_lake
-    raise UsageError(f"%%sql takes --to NAME and --lake, and not {line.strip()!r}")
+            return name, flags
+    raise UsageError(f"%%sql takes --to NAME, --lake and --all, and not {line.strip()!r}")
 
 
 def load(shell: "InteractiveShell") -> None:

@@ -1,7 +1,7 @@
 """The warehouse, one interface whatever engine holds it."""
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from pathlib import Path
 from typing import Protocol, Self
 
@@ -41,7 +41,7 @@ class Warehouse(Protocol):
 
     def frames(
         self, sql: str, parameters: Mapping[str, object] | None = None
-    ) -> Iterator[pd.DataFrame]:
+    ) -> Generator[pd.DataFrame, None, None]:
         """Run one SELECT and give its rows in frames, one after the other; at least one."""
 
     def close(self) -> None: ...

@@ -1,6 +1,6 @@
 """A DuckDB connection that answers as every warehouse does."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from typing import Self
 
 import duckdb
@@ -40,7 +40,7 @@ class DuckDBSession:
         parameters: Mapping[str, object] | None = None,
         *,
         rows_at_once: int = 50_000,
-    ) -> Iterator[pd.DataFrame]:
+    ) -> Generator[pd.DataFrame, None, None]:
         """Run one SELECT and give its rows in frames of about so many; at least one frame."""
         result = self._run(sql, parameters)
         vectors = max(1, rows_at_once // _VECTOR_ROWS)

@@ -1,11 +1,12 @@
 """The warehouse in Amazon Redshift: the same tables and answers as in DuckDB."""
 
-from collections.abc import Iterator, Mapping, Sequence
+import contextlib
+from collections.abc import Generator, Mapping, Sequence
 from typing import Any, Self
 
 import pandas as pd
 
-from brewtopia_lib.errors import WarehouseUnavailableError
+from brewtopia_lib.errors import WarehouseError, WarehouseUnavailableError
 from brewtopia_lib.warehouse.redshift.checking import check_loading
 from brewtopia_lib.warehouse.redshift.copying import CopyError
 from brewtopia_lib.warehouse.redshift.frames import to_frame
@@ -41,6 +42,7 @@ class RedshiftWarehouse:
     def __init__(self, location: str) -> None:
         self.location = parse(location)
         self._is_answered = False
+        self._process: int | None = None
         self._session: Session | None = Session(self.location)
         try:
             # before the snapshot, whose locks would hold up a migration for as long as it lasts
@@ -69,7 +71,7 @@ class RedshiftWarehouse:
         parameters: Mapping[str, object] | None = None,
         *,
         rows_at_once: int = 50_000,
-    ) -> Iterator[pd.DataFrame]:
+    ) -> Generator[pd.DataFrame, None, None]:
         """Run one SELECT and give its rows in frames of so many; at least one frame.
 
         A connection that is lost on the way ends it with WarehouseUnavailableError.
@@ -93,6 +95,17 @@ class RedshiftWarehouse:
         finally:
             if self._session is not None and self._session.is_in_transaction:
                 self._session.execute("close brewtopia_rows")
+
+    def interrupt(self) -> None:
+        """End the running query, whose caller gets an error; for another thread to call.
+
+        Where no second connection can be had, the query runs to its end.
+        """
+        with (
+            contextlib.suppress(WarehouseError),
+            contextlib.closing(Session(self.location)) as other,
+        ):
+            other.execute("select pg_cancel_backend(:process)", {"process": self._process})
 
     def close(self) -> None:
         if self._session is not None:
@@ -120,6 +133,7 @@ class RedshiftWarehouse:
         if not self._session.is_in_transaction:
             self._is_answered = False
             self._session.execute("begin read only")
+            self._process = self._session.execute("select pg_backend_pid()").first_column[0]
         return self._session
 
     def _end_snapshot(self) -> None:
