@@ -105,7 +105,9 @@ class RedshiftWarehouse:
             contextlib.suppress(WarehouseError),
             contextlib.closing(Session(self.location)) as other,
         ):
-            other.execute("select pg_cancel_backend(:process)", {"process": self._process})
+            other.execute(
+                "select pg_cancel_backend(cast(:process as integer))", {"process": self._process}
+            )
 
     def close(self) -> None:
         if self._session is not None:
