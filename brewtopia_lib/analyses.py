@@ -23,6 +23,7 @@ import pandas as pd
 
 from brewtopia_lib.errors import ParameterError
 from brewtopia_lib.queries import Queryable, run_query
+from brewtopia_lib.shared import is_shared, once
 
 _COLUMNS = {
     "str": "branch product product_a product_b size flavour payment day_part reason source feed",
@@ -54,8 +55,15 @@ def _typed(column: pd.Series) -> pd.Series:
 
 
 def _run(warehouse: Queryable, name: str, **values: object) -> pd.DataFrame:
-    frame = run_query(warehouse, name, **values)
-    return pd.DataFrame({column: _typed(frame[column]) for column in frame.columns})
+    """The answer of a SQL file; what is of the whole chain, the pages of a batch share."""
+
+    def run() -> pd.DataFrame:
+        frame = run_query(warehouse, name, **values)
+        return pd.DataFrame({column: _typed(frame[column]) for column in frame.columns})
+
+    if values.get("branch") is not None:
+        return run()
+    return once(warehouse, ("analysis", name, *values.items()), run)
 
 
 def _period(until: date, weeks: int, branch: str | None) -> dict[str, object]:
@@ -260,7 +268,11 @@ def branch_league(
     revenue_rank, change_rank (NaN without a change), days_traded, days_traded_before, comparable
     (its data reach back and it traded on as many days in both periods).
     """
-    return _run(warehouse, "branch_league", **_period(until, weeks, branch))
+    period = _period(until, weeks, branch)
+    if branch is None or not is_shared():
+        return _run(warehouse, "branch_league", **period)
+    league = _run(warehouse, "branch_league", **period | {"branch": None})
+    return league[league["branch"] == branch].reset_index(drop=True)
 
 
 def tender_mix(

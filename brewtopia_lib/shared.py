@@ -11,10 +11,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar, cast
 
+from brewtopia_lib.queries import Queryable
+
 FOLDER = "SHARED_BY_BREWTOPIA_REPORTS"
 """The environment variable that names the folder: it is gone when the batch is over."""
 
 T = TypeVar("T")
+
+_CONTENT = "select count(*) as files, max(loaded_at) as loaded_at from loads"
 
 
 def is_shared() -> bool:
@@ -22,15 +26,17 @@ def is_shared() -> bool:
     return FOLDER in os.environ
 
 
-def once(key: tuple[object, ...], compute: Callable[[], T]) -> T:
+def once(warehouse: Queryable, key: tuple[object, ...], compute: Callable[[], T]) -> T:
     """What `compute` gives, or gave before in this batch for a key that looks the same.
 
-    Others that ask for it meanwhile wait. The key says all that the result depends on.
+    Others that ask for it meanwhile wait. With what the warehouse holds, the key says all that
+    the result depends on.
     """
     folder = os.environ.get(FOLDER)
     if not folder:
         return compute()
-    name = hashlib.sha256(repr(key).encode()).hexdigest()
+    content = warehouse.query(_CONTENT).iloc[0]
+    name = hashlib.sha256(repr((*content, *key)).encode()).hexdigest()
     path = Path(folder, name)
     with path.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

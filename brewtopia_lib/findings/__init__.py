@@ -79,8 +79,7 @@ def look(warehouse: Queryable, *, until: date, weeks: int = 26, branch: str | No
         there = (None, *looking.history.branches)
         return {name: looking.of(name) for name in there if is_shared() or name == branch}
 
-    content = tuple(analyses.coverage(warehouse).iloc[0]) if is_shared() else ()
-    made = once(("findings", content, until, weeks), looked)
+    made = once(warehouse, ("findings", until, weeks), looked)
     no_sales = f"{branch} has no sales in the {plural(weeks, 'week')} to {full_day(until)}."
     return made.get(branch, Found([], [no_sales], 0, weeks, long_enough=False))
 

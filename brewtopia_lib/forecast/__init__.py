@@ -24,7 +24,7 @@ from brewtopia_lib.findings.significance import Bools, Floats
 from brewtopia_lib.forecast.backtests import LEAST_DAYS, LEVELS, Tested, foresee
 from brewtopia_lib.formats import full_day, listed, plural, some
 from brewtopia_lib.queries import Queryable, run_query
-from brewtopia_lib.shared import is_shared, once
+from brewtopia_lib.shared import once
 
 HISTORY_WEEKS = 39
 LONGEST_DAYS = 56
@@ -109,9 +109,9 @@ def forecast(
         raise ParameterError(
             f"days is {days!r}: it must be a whole number from 1 to {LONGEST_DAYS}"
         )
-    content = tuple(analyses.coverage(warehouse).iloc[0]) if is_shared() else ()
     made = once(
-        ("forecast", content, until, days),
+        warehouse,
+        ("forecast", until, days),
         lambda: foretell(read_sales(warehouse, until=until), days),
     )
     if branch is None:

@@ -19,6 +19,8 @@ from importlib import import_module
 from typing import Any
 
 LONGEST_REQUEST = 200_000
+NEW_OBJECTS = 20_000
+"""How many objects a kernel makes before it looks which are garbage; Python has 700."""
 READY, UNSAFE = b"ready", b"unsafe"
 PRELOADED = (
     "ipykernel.kernelapp",
@@ -40,6 +42,7 @@ def main(descriptor: int) -> None:
         connection.send(UNSAFE)
         return
     gc.freeze()  # what is here by now stays shared with every kernel
+    gc.set_threshold(NEW_OBJECTS, 20, 20)  # kernels of reports are short-lived
     connection.send(READY)
     request = _serve(connection)
     if request is None:
