@@ -29,9 +29,8 @@ $(READY): pyproject.toml constraints.txt
 	@touch $@
 
 report: ingest ## From sample data (or BREWTOPIA_RAW) to the trend reports, and the page to open
-	@page=$$($(BREWTOPIA) report company_trends) && \
-		$(BREWTOPIA) report branch_trends --all-branches >/dev/null && \
-		printf '\nThe reports are made. Open this page:\n%s\n' "$$page"
+	@pages=$$($(BREWTOPIA) report company_trends branch_trends --all-branches) && \
+		printf '\nThe reports are made. Open this page:\n%s\n' "$$(echo "$$pages" | head -n 1)"
 
 sample: $(READY) ## Write sample till CSVs into data/raw, if nothing is there
 	@if [ -n "$$BREWTOPIA_RAW" ] || grep -qs '^ *BREWTOPIA_RAW *=' .env; then \

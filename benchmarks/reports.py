@@ -27,8 +27,7 @@ WATCH_SECONDS = 0.1
 OURS = """
 from brewtopia_lib.reports import run_report
 from brewtopia_lib.settings import load_settings
-runs = run_report(load_settings(), "company_trends")
-runs += run_report(load_settings(), "branch_trends", all_branches=True)
+runs = run_report(load_settings(), ["company_trends", "branch_trends"], all_branches=True)
 assert not any(run.error for run in runs), runs
 """
 ONE_PROCESS = """

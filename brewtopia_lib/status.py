@@ -11,7 +11,7 @@ from typing import Any, Literal
 from brewtopia_lib.events.telemetry import Telemetry
 from brewtopia_lib.formats import percent, plural, pounds
 from brewtopia_lib.queries import load_query
-from brewtopia_lib.reports import renew_gallery
+from brewtopia_lib.reports.gallery import renew_gallery
 from brewtopia_lib.reports.outputs import write_whole
 from brewtopia_lib.reports.publishing import STATUS, reports_folder
 from brewtopia_lib.reports.rendering import template

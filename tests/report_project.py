@@ -88,8 +88,6 @@ def report_everything(folder: Path) -> Reported:
     """A project in the folder, with the company's, two branches' and the quality report made."""
     settings = make_project(folder)
     with contextlib.chdir(folder):
-        runs = run_report(settings, "company_trends") + run_report(settings, "data_quality")
-        runs += run_report(
-            settings, "branch_trends", branches=["Leeds", SQL_BRANCH_KEPT], workers=2
-        )
+        names = ["company_trends", "data_quality", "branch_trends"]
+        runs = run_report(settings, names, branches=["Leeds", SQL_BRANCH_KEPT], workers=2)
     return Reported(folder, settings, {run.page.stem: run for run in runs if run.page})

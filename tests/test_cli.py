@@ -386,8 +386,9 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     """What `run_report` is asked for, when Leeds is made and Hull fails."""
     calls: list[dict[str, Any]] = []
 
-    def run_report(settings: Settings, name: str, **options: Any) -> list[ReportRun]:
-        calls.append({"name": name} | options)
+    def run_report(settings: Settings, names: list[str], **options: Any) -> list[ReportRun]:
+        calls.append({"names": names} | options)
+        (name, *_) = names
         return [
             ReportRun(
                 name, "Leeds", "done", Path("/out/leeds.html"), 1.0, None, address="/out/leeds.html"
@@ -406,11 +407,12 @@ def test_report_passes_on_what_was_asked(brewtopia: Brewtopia, asked: list[dict[
         *("--weeks=6", "--workers=2", "-p", "note=a=b", "-p", "limit=5", "--kernel=cold", "--pdf"),
     )
     call = asked[0]
-    assert (call["name"], call["branches"]) == ("branch_trends", ["Leeds", "Hull"])
+    assert (call["names"], call["branches"]) == (["branch_trends"], ["Leeds", "Hull"])
     assert (call["until"].isoformat(), call["weeks"], call["workers"]) == ("2024-03-31", 6, 2)
     assert call["parameters"] == {"note": "a=b", "limit": "5"}
     assert (call["kernel"], call["pdf"]) == ("cold", True)
-    brewtopia("report", "branch_trends", "--all-branches")
+    brewtopia("report", "company_trends", "branch_trends", "--all-branches")
+    assert asked[1]["names"] == ["company_trends", "branch_trends"]
     assert asked[1]["all_branches"] is True
     for name in ("until", "weeks", "workers", "kernel"):
         assert asked[1][name] is None

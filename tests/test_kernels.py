@@ -19,8 +19,9 @@ from jupyter_client.manager import KernelManager
 from nbclient import NotebookClient
 
 from brewtopia_lib.errors import ReportError
-from brewtopia_lib.reports import kernels
-from brewtopia_lib.reports.kernels import KernelStart, OneKernel, one_kernel, plain_environment
+from brewtopia_lib.reports import forking, kernels
+from brewtopia_lib.reports.forking import KernelStart, plain_environment
+from brewtopia_lib.reports.kernels import OneKernel, one_kernel
 
 BOTH = pytest.mark.parametrize("start", ["warm", "cold"])
 linux = pytest.mark.skipif(sys.platform != "linux", reason="kernels are forked on Linux only")
@@ -124,7 +125,7 @@ def test_a_kernel_sees_what_it_is_given(
 ) -> None:
     """Its environment is the plain one and what was asked for; a secret of ours is nowhere."""
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "planted-secret")
-    kernels._template.cache_clear()  # the next template starts with the secret around
+    forking.template.cache_clear()  # the next template starts with the secret around
     found = said(
         "import os, pathlib; print(os.environ['GIVEN'], 'HOME' in os.environ)",
         "print(dict(os.environ))",
@@ -212,7 +213,7 @@ def test_a_template_that_has_ended_is_started_again() -> None:
     first = int(said(parent))
     assert int(said(parent)) == first
     psutil.Process(first).kill()
-    kernels._template()._process.wait()
+    forking.template()._process.wait()
     assert int(said(parent)) != first
 
 
@@ -273,16 +274,16 @@ def test_any_jupyter_program_can_use_it(tmp_path: Path, settled: dict[str, Any])
 
 def test_cold_where_forking_is_not_safe(monkeypatch: pytest.MonkeyPatch) -> None:
     """Elsewhere than on Linux, or with threads in the template, kernels start cold by themselves."""
-    assert kernels.choose_start() == "warm"
-    assert kernels.choose_start("cold") == "cold"
-    monkeypatch.setattr(kernels._template(), "_answer", kernels.UNSAFE)
-    assert kernels.choose_start() == "cold"
+    assert forking.choose_start() == "warm"
+    assert forking.choose_start("cold") == "cold"
+    monkeypatch.setattr(forking.template(), "_answer", forking.UNSAFE)
+    assert forking.choose_start() == "cold"
     with pytest.raises(ReportError, match="starts threads .* --kernel cold"):
-        kernels.choose_start("warm")
+        forking.choose_start("warm")
     monkeypatch.setattr(sys, "platform", "darwin")
     with pytest.raises(ReportError, match="on Linux only"):
-        kernels.choose_start("warm")
-    assert kernels.choose_start() == "cold"
+        forking.choose_start("warm")
+    assert forking.choose_start() == "cold"
 
 
 def test_a_template_with_threads_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -292,7 +293,7 @@ def test_a_template_with_threads_says_so(tmp_path: Path, monkeypatch: pytest.Mon
         "threading.Thread(target=time.sleep, args=[600], daemon=True).start()\n"
     )
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    template = kernels._Template()
+    template = forking.Template()
     assert "starts threads" in str(template.fault())
     monkeypatch.setenv("PYTHONPATH", os.devnull)
-    assert kernels._Template().fault() is None
+    assert forking.Template().fault() is None

@@ -21,10 +21,10 @@ from report_project import (
     settings_of,
 )
 
-from brewtopia_lib import reports
 from brewtopia_lib.errors import ParameterError, ReportError
 from brewtopia_lib.ingest import ingest
-from brewtopia_lib.reports import batches, run_report, slugs
+from brewtopia_lib.reports import batches, run_report
+from brewtopia_lib.reports.planning import slugs
 from brewtopia_lib.sample import write_sample
 
 ALL_PAGES = ("company_trends", "data_quality", "leeds", "drop-table-orders")
@@ -87,7 +87,6 @@ def no_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
         raise AssertionError("a notebook was started")
 
     monkeypatch.setattr(batches, "execute", refuse)
-    monkeypatch.setattr(reports, "prepare", refuse)
 
 
 # --- the pages

@@ -13,7 +13,7 @@ from tills import Order, till, write_files
 
 from brewtopia_lib.cli import main
 from brewtopia_lib.ingest import ingest
-from brewtopia_lib.reports import renew_gallery
+from brewtopia_lib.reports.gallery import renew_gallery
 from brewtopia_lib.reports.runs import Ledger, Run, SendKey
 from brewtopia_lib.settings import Settings
 from brewtopia_lib.status import (

@@ -81,7 +81,10 @@ def forecast_command(
 
 @app.command()
 def report(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="Such as company_trends.")],
+    names: Annotated[
+        list[str],
+        typer.Argument(metavar="NAME", help="Such as company_trends; several are made together."),
+    ],
     branch: Annotated[
         list[str] | None, typer.Option(metavar="BRANCH", help="For this branch; repeatable.")
     ] = None,
@@ -117,7 +120,7 @@ def report(
         bool, typer.Option("--resend", help="Mail again what was, or may have been, sent.")
     ] = False,
 ) -> None:
-    """Make a report, and print the page to open."""
+    """Make reports, and print the pages to open."""
     if branch and all_branches:
         raise UsageError("--branch and --all-branches exclude each other: give one of them")
     if resend and not (email or to):
@@ -129,7 +132,8 @@ def report(
         from brewtopia_lib.mail.delivery import check_recipients
         from brewtopia_lib.reports.definitions import load_definition
 
-        check_recipients(load_definition(name))
+        for name in names:
+            check_recipients(load_definition(name))
 
     from brewtopia_lib.console import progress
     from brewtopia_lib.reports import run_report
@@ -138,7 +142,7 @@ def report(
     with progress() as show:
         runs = run_report(
             load_settings(),
-            name,
+            names,
             branches=branch,
             all_branches=all_branches,
             until=until_day,
@@ -159,7 +163,9 @@ def report(
         if run.error
     ]
     if email or addresses:
-        failures += _mail(name, runs, addresses, resend)
+        for name in dict.fromkeys(names):
+            own = [run for run in runs if run.name == name]
+            failures += _mail(name, own, addresses, resend)
     fail_if(failures)
 
 

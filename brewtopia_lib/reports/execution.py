@@ -17,7 +17,8 @@ from papermill.parameterize import parameterize_notebook
 from papermill.translators import PythonTranslator, papermill_translators
 
 from brewtopia_lib.formats import one_line, plural
-from brewtopia_lib.reports.kernels import Kernels, plain_environment
+from brewtopia_lib.reports.forking import plain_environment
+from brewtopia_lib.reports.kernels import Kernels
 from brewtopia_lib.reports.redaction import redacted, redacted_all
 from brewtopia_lib.settings import Settings
 

@@ -1,16 +1,18 @@
-"""The gallery: one page of the newest reports and of all runs kept; pure."""
+"""The gallery: one page of the newest reports and of all runs kept."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from itertools import groupby
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import Any
 from urllib.parse import quote
 
 from brewtopia_lib.formats import day, full_day, plural
-from brewtopia_lib.reports.outputs import KEPT_RUNS
+from brewtopia_lib.reports.outputs import KEPT_RUNS, write_whole
+from brewtopia_lib.reports.publishing import INDEX, STATUS
 from brewtopia_lib.reports.rendering import template
+from brewtopia_lib.reports.runs import Ledger
 
 
 @dataclass(frozen=True)
@@ -131,3 +133,18 @@ def _kept(runs: Iterable[Made]) -> list[Made]:
         for every in _apart(list(runs), False)
         for run in sorted(every, key=lambda one: one.made_at, reverse=True)[:KEPT_RUNS]
     ]
+
+
+def renew_gallery(ledger: Ledger, folder: Path) -> None:
+    """Write the gallery of the runs in the ledger whose pages are below the folder."""
+    made = []
+    for row in ledger.runs():
+        page = Path(row["page"] or "")
+        if page.is_relative_to(folder) and (row["state"] == "failed" or page.is_file()):
+            page_there, drawing_there = (
+                address(path.relative_to(folder)) if path.is_file() else None
+                for path in (page, page.with_suffix(".svg"))
+            )
+            made.append(made_of(row, page_there, drawing_there))
+    status = STATUS if (folder / STATUS).is_file() else None
+    write_whole(folder / INDEX, gallery(made, status))

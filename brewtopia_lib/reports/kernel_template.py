@@ -55,11 +55,13 @@ def _import_everything() -> None:
     for name in PRELOADED:
         import_module(name)
     import brewtopia_lib
-    from brewtopia_lib.pages.chart_style import single, svg
+    from brewtopia_lib.pages.chart_style import png, single, svg
 
     for name in brewtopia_lib.__all__:
         getattr(brewtopia_lib, name)
-    svg(single("narrow", 100)[0])
+    figure, _ = single("narrow", 100)
+    svg(figure)
+    png(figure)
 
 
 def _serve(connection: socket.socket) -> dict[str, Any] | None:

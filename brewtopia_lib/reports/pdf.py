@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 
 from brewtopia_lib.errors import ReportError, UsageError
-from brewtopia_lib.reports.kernels import plain_environment
+from brewtopia_lib.reports.forking import plain_environment
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 TIMEOUT_SECONDS = 120
