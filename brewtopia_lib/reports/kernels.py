@@ -7,16 +7,20 @@ program.
 
 import asyncio
 import contextlib
+import math
 import os
 import signal
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from queue import Empty
 from typing import Any
 
 import psutil
+from jupyter_client.asynchronous.client import AsyncKernelClient
 from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
 from jupyter_client.manager import AsyncKernelManager
 from jupyter_client.provisioning.local_provisioner import LocalProvisioner
@@ -27,6 +31,7 @@ from brewtopia_lib.reports.kernel_template import open_log
 
 PROVISIONER = "brewtopia"
 LAUNCHER = [sys.executable, "-m", "ipykernel_launcher"]
+IDLE = {"execution_state": "idle"}
 LONGEST_FOLDER = 60
 """How long the name of a folder may be for the sockets in it: their whole path ends at 107."""
 
@@ -87,6 +92,26 @@ def end_family(pid: int) -> None:
             process.kill()
 
 
+class Client(AsyncKernelClient):
+    """Sees at once when its kernel is ready; the base class listens for a while after that."""
+
+    async def wait_for_ready(self, timeout: float | None = None) -> None:
+        """Return when the kernel has answered and says that it is idle.
+
+        Raises RuntimeError where it has ended, or has not done so after `timeout` seconds.
+        """
+        deadline = time.monotonic() + (math.inf if timeout is None else timeout)
+        while await self.is_alive() and time.monotonic() < deadline:
+            asked = self.kernel_info()
+            with contextlib.suppress(Empty):
+                await self.shell_channel.get_msg(timeout=1)
+                said: dict[str, Any] = {}
+                while said.get("content") != IDLE or said["parent_header"]["msg_id"] != asked:
+                    said = await self.iopub_channel.get_msg(timeout=0.2)
+                return
+        raise RuntimeError("Kernel died before it was ready")
+
+
 class OneKernel:
     """The kernel of one run: started once, never used again, ended from any thread.
 
@@ -141,7 +166,7 @@ class OneKernel:
 
         class Manager(AsyncKernelManager):
             def __init__(self, **options: Any) -> None:
-                super().__init__(kernel_spec_manager=Specs(), **options)
+                super().__init__(kernel_spec_manager=Specs(), client_factory=Client, **options)
                 self.connection_file = str(folder / "connection.json")
                 if os.name == "posix":  # elsewhere TCP on this machine
                     self.transport, self.ip = "ipc", str(folder / "socket")
