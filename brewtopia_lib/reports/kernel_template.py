@@ -24,7 +24,13 @@ NEW_OBJECTS = 20_000
 READY, UNSAFE = b"ready", b"unsafe"
 PRELOADED = (
     "ipykernel.kernelapp",
+    "ipykernel.debugger",  # a kernel imports these when it starts
+    "IPython.core.completerlib",
+    "IPython.core.magics.execution",
     "IPython.core.pylabtools",
+    "IPython.extensions.storemagic",
+    "matplotlib_inline.backend_inline",
+    "tornado.queues",
     "duckdb",  # imported, never connected: a connection starts threads
     "pandas",
     "matplotlib.pyplot",
