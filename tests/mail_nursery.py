@@ -14,7 +14,7 @@ from forked import answer_jobs
 
 from brewtopia_lib import reports
 from brewtopia_lib.mail import sending
-from brewtopia_lib.pages.page import DIGEST
+from brewtopia_lib.pages.markup import DIGEST
 from brewtopia_lib.reports import batches
 from brewtopia_lib.reports.execution import Execution
 from brewtopia_lib.reports.rendering import Facts, report_page

@@ -24,7 +24,7 @@ from brewtopia_lib.mail.delivery import (
     unknown_branches,
 )
 from brewtopia_lib.mail.sending import Delivery
-from brewtopia_lib.pages.page import DIGEST
+from brewtopia_lib.pages.markup import DIGEST
 from brewtopia_lib.reports.batches import ReportRun
 from brewtopia_lib.reports.definitions import Definition
 from brewtopia_lib.reports.redaction import redacted, secrets_of

@@ -227,7 +227,7 @@ TELL = (
         "print(parent if START == 'warm' else '')"
     ),
     (
-        "from brewtopia_lib.pages.page import DIGEST\nfrom IPython.display import display\n"
+        "from brewtopia_lib.pages.markup import DIGEST\nfrom IPython.display import display\n"
         "seen = [f'{k}={v}' for k, v in os.environ.items() if k.startswith('AWS_')]\n"
         "display({DIGEST: [{'title': str(seen), 'notices': seen}], 'text/html': ''}, raw=True)"
     ),

@@ -12,7 +12,7 @@ from brewtopia_lib.findings import Found
 from brewtopia_lib.findings.finding import Effect, Evidence, Finding, Kind, Said
 from brewtopia_lib.mail.digests import read_digest
 from brewtopia_lib.pages.finding_cards import MOST_CARDS, MOST_MAILED, top_findings, worth
-from brewtopia_lib.pages.page import DIGEST, Html
+from brewtopia_lib.pages.markup import DIGEST, Html
 
 SCRIPT = "<script>alert(1)</script>"
 

@@ -21,7 +21,7 @@ from brewtopia_lib.mail.messages import (
     failure_message,
     report_message,
 )
-from brewtopia_lib.pages.page import DIGEST
+from brewtopia_lib.pages.markup import DIGEST
 
 HOSTILE = "</p><script>alert(1)</script>\r\nBcc: spy@example.org\r\n\r\n<img src=http://x/y>"
 ENVELOPE = Envelope(

@@ -12,7 +12,8 @@ from test_charts import contrast
 from test_scopes import SCOPE
 
 from brewtopia_lib import charts
-from brewtopia_lib.pages import page, tables
+from brewtopia_lib.pages import markup, page, pictures, tables
+from brewtopia_lib.pages.columns import Column, table
 from brewtopia_lib.pages.headlines import Headline
 
 HEADLINE = Headline("Tea <b>leads</b>", "£5 & more")
@@ -21,7 +22,7 @@ HEADLINE = Headline("Tea <b>leads</b>", "£5 & more")
 class Reader(HTMLParser):
     """The tags and the text of a piece, as a browser would read them."""
 
-    def __init__(self, piece: page.Html) -> None:
+    def __init__(self, piece: markup.Html) -> None:
         super().__init__()
         self.tags: list[tuple[str, dict[str, str | None]]] = []
         self.text = ""
@@ -47,10 +48,10 @@ def headline_row(**known: float) -> pd.DataFrame:
 def test_text_from_the_data_is_text(name: str) -> None:
     """Whatever a name holds, no element and no attribute comes of it, anywhere it is shown."""
     frame = pd.DataFrame({"name": [name], "value": [1.0]})
-    columns = [page.Column("name", "Name"), page.Column("value", "Value", bar=True)]
+    columns = [Column("name", "Name"), Column("value", "Value", bar=True)]
     plain = pd.DataFrame({"name": ["Tea"], "value": [1.0]})
     for hostile, harmless in (
-        (page.table(frame, columns), page.table(plain, columns)),
+        (table(frame, columns), table(plain, columns)),
         (page.section(Headline(name, name), name), page.section(Headline("Tea", ""), "Tea")),
         (page.facts("Title", [(name, name)]), page.facts("Title", [("a", "b")])),
     ):
@@ -59,7 +60,7 @@ def test_text_from_the_data_is_text(name: str) -> None:
 
 def test_a_sign_stays_with_its_pound() -> None:
     """No line breaks between a sign and the pound sign that follows it."""
-    assert page.safe("−£5 & +£6") == "−&#8288;£5 &amp; +&#8288;£6"
+    assert markup.safe("−£5 & +£6") == "−&#8288;£5 &amp; +&#8288;£6"
 
 
 def test_alternative_text_is_headline_and_numbers() -> None:
@@ -76,7 +77,7 @@ def test_a_chart_has_a_narrow_variant() -> None:
     baskets = pd.DataFrame({"items": [1, 2], "order_share": [0.6, 0.4]})
     full = dict(Reader(page.chart(HEADLINE, "", charts.basket_sizes, baskets)).tags)
     half = dict(Reader(page.chart(HEADLINE, "", charts.basket_sizes, baskets, half=True)).tags)
-    assert full["source"]["media"] == page.NARROW_SCREEN
+    assert full["source"]["media"] == pictures.NARROW_SCREEN
     assert full["source"]["width"] == half["img"]["width"] == "340"
     assert full["img"]["width"] == "820"
     assert "source" not in half
@@ -86,7 +87,7 @@ def test_without_a_headline_there_is_nothing() -> None:
     """What has no headline is left out whole, chart and card."""
     assert not page.section(None, "Revenue")
     assert not page.chart(None, "Revenue", charts.basket_sizes, pd.DataFrame())
-    assert not page.side_by_side(page.NOTHING, page.NOTHING)
+    assert not page.side_by_side(markup.NOTHING, markup.NOTHING)
 
 
 def test_the_four_numbers() -> None:
@@ -141,7 +142,7 @@ def test_changes_have_arrow_sign_and_colour() -> None:
 def test_long_tables_are_cut_and_say_so() -> None:
     """A table shows its limit and how many rows it leaves out."""
     frame = pd.DataFrame({"name": [f"Row {number}" for number in range(12)]})
-    piece = page.table(frame, [page.Column("name", "Name")], limit=10)
+    piece = table(frame, [Column("name", "Name")], limit=10)
     assert piece.markup.count("<tr>") == 11
     assert "and 2 more" in piece.markup
 

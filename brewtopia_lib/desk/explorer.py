@@ -13,7 +13,7 @@ from brewtopia_lib.desk import Desk
 from brewtopia_lib.desk.showing import drawing
 from brewtopia_lib.errors import BrewtopiaError
 from brewtopia_lib.formats import percent, pounds
-from brewtopia_lib.pages.page import safe
+from brewtopia_lib.pages.markup import safe
 from brewtopia_lib.pages.scopes import find_scope
 
 CHAIN, ALL, BEFORE = "The whole chain", "All products", "The weeks before"

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from brewtopia_lib.formats import shortened
-from brewtopia_lib.pages.page import DIGEST
+from brewtopia_lib.pages.markup import DIGEST
 
 MOST_CHARTS = 2
 ARROWS = {"up": "▲", "down": "▼", "idea": "◆"}

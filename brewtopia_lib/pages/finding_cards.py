@@ -10,7 +10,8 @@ from brewtopia_lib.findings.finding import Finding
 from brewtopia_lib.formats import full_day, plural, pounds
 from brewtopia_lib.pages.chart_style import styled
 from brewtopia_lib.pages.finding_charts import evidence
-from brewtopia_lib.pages.page import Html, encoded, safe, small_chart
+from brewtopia_lib.pages.markup import Html, safe
+from brewtopia_lib.pages.pictures import encoded, picture
 from brewtopia_lib.pages.scopes import Scope
 
 MOST_CARDS = 6
@@ -78,7 +79,7 @@ def _card(finding: Finding, figure: Figure) -> str:
         f'<div class="card change"><p class="worth {way}">{ARROWS[way]} {safe(amount)}</p>'
         f'<p>{safe(finding.sentence)}</p><p class="small">{safe(finding.said.detail)}</p>'
         f'<p class="small caption">{safe(_caption(finding))}</p>'
-        f"{small_chart(figure, said).markup}</div>"
+        f"{picture(figure, said).markup}</div>"
     )
 
 

@@ -1,13 +1,9 @@
 """The pieces of a report page as HTML; pure, and everything from the data is escaped."""
 
-import base64
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cache
-from html import escape, unescape
-from importlib.resources import files
-from typing import Any, Literal
+from collections.abc import Callable, Iterable
+from html import unescape
+from typing import Any
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -20,72 +16,30 @@ from brewtopia_lib.formats import (
     percent,
     plural,
     pounds,
-    printable,
     records,
 )
-from brewtopia_lib.pages.chart_style import png, styled, svg
+from brewtopia_lib.pages.chart_style import styled
 from brewtopia_lib.pages.headlines import Headline
+from brewtopia_lib.pages.markup import NOTHING, Html, safe, side_by_side, style, together
+from brewtopia_lib.pages.pictures import for_mail, picture
 from brewtopia_lib.pages.scopes import Scope
 
-NARROW_SCREEN = "screen and (max-width: 800px)"
-"""Where charts are shown in their narrow variant."""
-
-
-DIGEST = "application/vnd.brewtopia.digest+json"
-"""What a piece of page says, as plain data: mails are made of it."""
-
-
-class Html:
-    """A piece of page, shown as HTML by notebooks and put unescaped into other pieces.
-
-    `digest` is the gist of it for mails, one mapping for each thing said.
-    """
-
-    def __init__(self, markup: str, digest: Sequence[Mapping[str, Any]] = ()) -> None:
-        self.markup = markup
-        self.digest = list(digest)
-
-    def _repr_html_(self) -> str:
-        return self.markup
-
-    def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
-        return {DIGEST: self.digest} if self.digest else {}
-
-    def __repr__(self) -> str:
-        return "Html"
-
-    def __bool__(self) -> bool:
-        return bool(self.markup)
-
-
-NOTHING = Html("")
-
-
-def safe(plain: str) -> str:
-    """Text from the data as HTML; no line breaks between a sign and its pound."""
-    return re.sub("(?<=[+\N{MINUS SIGN}])£", "&#8288;£", escape(printable(plain)))
-
-
-@cache
-def style() -> Html:
-    """The style sheet of reports, for looking at pieces of one in a notebook."""
-    sheet = files("brewtopia_lib") / "templates" / "report" / "style.css"
-    return Html(f"<style>{sheet.read_text(encoding='utf-8')}</style>")
-
-
-def together(*pieces: Html) -> Html:
-    """Pieces one after the other."""
-    return Html(
-        "".join(piece.markup for piece in pieces),
-        [said for piece in pieces for said in piece.digest],
-    )
-
-
-def side_by_side(*pieces: Html) -> Html:
-    """Pieces beside each other where there is room; empty ones leave none."""
-    shown = [piece for piece in pieces if piece]
-    inside = together(*shown)
-    return Html(f'<div class="beside">{inside.markup}</div>', inside.digest) if shown else NOTHING
+__all__ = [
+    "change",
+    "chart",
+    "counted",
+    "facts",
+    "header",
+    "known_days",
+    "kpis",
+    "loaded",
+    "notice",
+    "section",
+    "side_by_side",
+    "sources",
+    "style",
+    "together",
+]
 
 
 def header(title: str, scope: Scope, overline: str = "", period: str | None = None) -> Html:
@@ -244,101 +198,12 @@ def chart(
     if headline is None:
         return NOTHING
     alt = f"{measure}. {headline.text}. {headline.numbers}"
-    narrow_figure = draw(*arguments, **named, width="narrow")
-    narrow, narrow_size = _image(narrow_figure)
-    source, size = (narrow, narrow_size)
-    if not half:
-        source, size = _image(draw(*arguments, **named, width="wide"))
-    other = "" if half else f'<source media="{NARROW_SCREEN}" srcset="{narrow}" {narrow_size}>'
-    picture = Html(
-        f'<picture class="{"half" if half else "full"}">{other}'
-        f'<img src="{source}" {size} alt="{escape(printable(alt))}"></picture>',
-        [_chart_said(narrow_figure, headline, measure)] if mailed else (),
-    )
-    return section(headline, measure, picture, after, note=note)
-
-
-def small_chart(figure: Figure, alt: str) -> Html:
-    """A figure in the narrow width, as it is; `alt` says in words what it shows."""
-    source, size = _image(figure)
-    return Html(
-        f'<picture class="half"><img src="{source}" {size} alt="{escape(printable(alt))}"></picture>'
-    )
-
-
-def encoded(figure: Figure) -> str:
-    """The figure as an image for mails, in base64."""
-    return base64.b64encode(png(figure)).decode()
-
-
-def _image(figure: Figure) -> tuple[str, str]:
-    """The figure as the address of an image, and its size as attributes."""
-    encoded = base64.b64encode(svg(figure).encode()).decode()
-    wide, high = _size(figure)
-    return f"data:image/svg+xml;base64,{encoded}", f'width="{wide}" height="{high}"'
-
-
-def _size(figure: Figure) -> list[int]:
-    return [round(inches * 72) for inches in figure.get_size_inches()]
-
-
-def _chart_said(figure: Figure, headline: Headline, measure: str) -> dict[str, Any]:
-    wide, high = _size(figure)
-    said = {"headline": headline.text, "measure": measure, "numbers": headline.numbers}
-    return {"chart": {**said, "png": encoded(figure), "width": wide, "height": high}}
-
-
-@dataclass(frozen=True)
-class Column:
-    """One column of a table: which of the frame, its heading and how it is written.
-
-    `bar` draws the value as a bar beside it; `wide_only` leaves it out on narrow screens.
-    """
-
-    name: str
-    heading: str
-    write: Callable[[Any], str | Html] = str
-    align: Literal["left", "right"] = "right"
-    bar: bool = False
-    wide_only: bool = False
-
-
-def table(frame: pd.DataFrame, columns: Sequence[Column], limit: int | None = None) -> Html:
-    """The frame as a table, the first column naming each row; missing values stay empty."""
-    rows = records(frame if limit is None else frame.head(limit))
-    tops = {c.name: max([number(row[c.name]) or 0.0 for row in rows], default=0.0) for c in columns}
-    head = "".join(
-        f'<th scope="col" class="{_classes(column)}">{safe(column.heading)}</th>'
-        + ('<td class="bar wide-only"></td>' if column.bar else "")
-        for column in columns
-    )
-    cells = (
-        "".join(_cells(row, column, place, tops) for place, column in enumerate(columns))
-        for row in rows
-    )
-    body = "".join(f"<tr>{one}</tr>" for one in cells)
-    left = len(frame) - len(rows)
-    more = f'<p class="note">and {count(left)} more</p>' if left else ""
-    return Html(f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{more}")
-
-
-def _classes(column: Column) -> str:
-    return column.align + (" wide-only" if column.wide_only else "")
-
-
-def _cells(row: dict[str, Any], column: Column, place: int, tops: dict[str, float]) -> str:
-    value = row[column.name]
-    written = "" if pd.isna(value) else column.write(value)
-    inside = written.markup if isinstance(written, Html) else safe(written)
-    tag, scope = ("th", ' scope="row"') if place == 0 else ("td", "")
-    cell = f'<{tag}{scope} class="{_classes(column)}">{inside}</{tag}>'
-    if column.bar:
-        share = max(number(value) or 0.0, 0.0) / (tops[column.name] or 1)
-        cell += (
-            '<td class="bar wide-only" aria-hidden="true">'
-            f'<span style="width:{share * 100:.1f}%"></span></td>'
-        )
-    return cell
+    narrow = draw(*arguments, **named, width="narrow")
+    shown = picture(narrow, alt, None if half else draw(*arguments, **named, width="wide"))
+    if mailed:
+        said = {"headline": headline.text, "measure": measure, "numbers": headline.numbers}
+        shown.digest.append({"chart": {**said, **for_mail(narrow)}})
+    return section(headline, measure, shown, after, note=note)
 
 
 def facts(title: str, pairs: Iterable[tuple[str, str]], *paragraphs: str) -> Html:

@@ -13,7 +13,7 @@ import jinja2
 from nbconvert import HTMLExporter
 
 from brewtopia_lib.formats import plural, printable, without_colours
-from brewtopia_lib.pages.page import DIGEST
+from brewtopia_lib.pages.markup import DIGEST
 
 TEMPLATES = str(files("brewtopia_lib") / "templates")
 IMAGES = ("image/png", "image/svg+xml", "image/jpeg")
