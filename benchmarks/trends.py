@@ -19,7 +19,7 @@ from benchmarks.measure import CORES, Figure
 from benchmarks.rivals import oracle, plain
 from brewtopia_lib.findings import Looking, find
 from brewtopia_lib.findings.breaks import missing_days, silent_products
-from brewtopia_lib.findings.history import History
+from brewtopia_lib.findings.history import RECENT_DAYS, History
 from brewtopia_lib.findings.opportunities import Opportunities
 from brewtopia_lib.findings.product_findings import product_findings
 from brewtopia_lib.findings.significance import t_quantile
@@ -67,7 +67,7 @@ def run(folder: Path, *, real: bool, scale: float = 1.0, rounds: int = 5) -> lis
             *_shifts(judge),
             *_forecasts(judge),
         ]
-    return [*figures, _speed(rounds), *large_chain.run(folder, scale=scale)]
+    return [*figures, _speed(rounds), *large_chain.run(folder, scale=min(1.0, 2 * scale))]
 
 
 Judge = Callable[[Callable[[Setting, int], Any], Setting], list[Any]]
@@ -89,18 +89,14 @@ def history_of(chain: Chain) -> History:
     row, product = np.divmod(np.arange(branches * products), products)
     names = [f"Branch {number:02}" for number in range(branches)]
     menu = [f"Product {number:02}" for number in range(products)]
-    sums = {"": chain.units, "recent_": chain.units[..., -56:]}
-    units = {f"{part}units": values.sum(axis=-1).ravel() for part, values in sums.items()}
-    pence = {f"{part}pence": units[f"{part}units"] * chain.pence.ravel() for part in sums}
+    units, late = (x.sum(axis=-1) for x in (chain.units, chain.units[..., -RECENT_DAYS:]))
     sizes = pd.DataFrame(
         {
-            "branch_no": row,
-            "product_no": product,
             "branch": np.array(names)[row],
             "product": np.array(menu)[product],
             "size": "",
-            **units,
-            **pence,
+            "units": late.ravel(),
+            "pence": (late * chain.pence).ravel(),
         }
     )
     return History(
@@ -110,6 +106,7 @@ def history_of(chain: Chain) -> History:
         units=chain.units.astype(np.float32),
         orders_by_hour=chain.orders_by_hour.astype(np.float32),
         takings=chain.takings,
+        pence=units * chain.pence,
         sizes=sizes[sizes["units"] > 0],
         pairs=pd.DataFrame(columns=_PAIRS),
     )

@@ -19,6 +19,7 @@ from brewtopia_lib.errors import ParameterError
 from brewtopia_lib.findings import Found, find, findings, look
 from brewtopia_lib.findings.finding import Effect, Evidence, Finding, Said
 from brewtopia_lib.findings.guises import told
+from brewtopia_lib.findings.history import read_history
 from brewtopia_lib.ingest import ingest
 from brewtopia_lib.sample import write_sample
 from brewtopia_lib.warehouse import Warehouse, open_warehouse
@@ -149,6 +150,34 @@ def test_nothing_is_told_twice(found: Found) -> None:
 
 
 @pytest.mark.slow
+def test_what_is_read_is_what_was_sold(truth: tuple[Warehouse, list[Any]]) -> None:
+    """Units and pence of each product and day, and orders with two products, are those sold."""
+    read = read_history(truth[0], until=date(2024, 6, 27), weeks=10)
+    window = "sold_on between date '2024-04-19' and date '2024-06-27'"
+    names = "branch, product || coalesce(' - ' || flavour, '')"
+    sold = truth[0].rows(
+        f"select {names}, sold_on, sum(quantity), sum(line_total) from sales "
+        f"where {window} group by all having sum(quantity) <> 0"
+    )[1]
+    units = {
+        (read.branches[branch], read.products[product], read.dates[day]):
+            int(read.units[branch, product, day])
+        for branch, product, day in np.argwhere(read.units)
+    }  # fmt: skip
+    assert units == {tuple(row[:3]): row[3] for row in sold}
+    assert read.pence.sum() == round(100 * sum(row[4] for row in sold))
+    late = f"{window} and sold_on > date '2024-06-27' - 56"
+    pair = read.pairs.sort_values("orders_together").iloc[-1]
+    together = truth[0].rows(
+        f"with held as (select distinct order_id, {names} as named from sales where {late}) "
+        "select count(*) from held as a join held as b using (order_id) "
+        "where a.branch = :branch and a.named = :a and b.named = :b",
+        {"branch": pair["branch"], "a": pair["product_a"], "b": pair["product_b"]},
+    )[1][0][0]
+    assert pair["orders_together"] == together > 0
+
+
+@pytest.mark.slow
 def test_a_branch_has_its_own_findings(truth: tuple[Warehouse, list[Any]], found: Found) -> None:
     """Asked for a branch, the list is about that branch alone; an unknown one is an error."""
     branch = next(one.branch for one in found.findings if one.kind == "level_shift")
@@ -173,8 +202,6 @@ def test_a_batch_looks_once(
 
 
 def find_of(warehouse: Warehouse, branch: str | None) -> Found:
-    from brewtopia_lib.findings.history import read_history
-
     return find(read_history(warehouse, until=LAST_DAY, weeks=26), branch=branch)
 
 

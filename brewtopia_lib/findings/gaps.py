@@ -33,8 +33,8 @@ def price_gaps(history: History) -> list[Finding]:
     Worth is reckoned at an elasticity of a half, and its interval from one to none.
     """
     weeks = min(RECENT_DAYS, len(history.dates)) / 7
-    items = history.sizes[history.sizes["recent_units"] > 0].copy()
-    items["price"] = items["recent_pence"] / items["recent_units"] / 100
+    items = history.sizes[history.sizes["units"] > 0].copy()
+    items["price"] = items["pence"] / items["units"] / 100
     items = items[items["price"] > 0]
     prices = items.pivot(index=["product", "size"], columns="branch", values="price")
     prices = prices[prices.notna().sum(axis=1) >= LEAST_BRANCHES]
@@ -51,8 +51,8 @@ def price_gaps(history: History) -> list[Finding]:
     far = far.reset_index().dropna()
     far = far[np.abs(far["away"]) >= max(np.log1p(_LEAST_GAP), _GAP_DEVIATIONS * noise)]
     far = far.merge(items, on=["product", "size", "branch"])
-    far["revenue"] = far["recent_pence"] / 100 / weeks
-    far = far[far["recent_units"] >= _LEAST_UNITS_A_WEEK * weeks]
+    far["revenue"] = far["pence"] / 100 / weeks
+    far = far[far["units"] >= _LEAST_UNITS_A_WEEK * weeks]
     return [
         _tell_price(group, prices)
         for _, group in far.groupby(["branch", "product", np.sign(far["away"])], sort=True)

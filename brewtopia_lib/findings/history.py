@@ -8,13 +8,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from brewtopia_lib.errors import WarehouseError
 from brewtopia_lib.findings.calendar_days import days_from, holidays
 from brewtopia_lib.findings.significance import Bools, Floats
 from brewtopia_lib.queries import Queryable, run_query
 
 RECENT_DAYS = 56
-_READS = 3
 
 
 @dataclass(frozen=True)
@@ -22,9 +20,9 @@ class History:
     """The sales of some weeks, as arrays; B branches, P products, T days.
 
     `units` are B × P × T, `orders_by_hour` B × T × 24, `takings` (what customers paid, pounds)
-    B × T. `sizes` has a row per branch, product and size with units and pence of the window and
-    of its last eight weeks (`recent_…`); `pairs` a row per branch and two products with the
-    orders of those weeks that have either and both.
+    B × T, `pence` (of all the window) B × P. Of the last eight weeks, `sizes` has a row per branch,
+    product and size with units and pence; `pairs` a row per branch and two products with the
+    orders that have either and both.
     """
 
     first_day: date
@@ -33,6 +31,7 @@ class History:
     units: NDArray[np.float32]
     orders_by_hour: NDArray[np.float32]
     takings: Floats
+    pence: Floats
     sizes: pd.DataFrame
     pairs: pd.DataFrame
 
@@ -70,18 +69,19 @@ class History:
     @cached_property
     def price(self) -> Floats:
         """What a unit brings at the branch, pounds, B × P: of late, or else in the window."""
+        units = self.units.sum(axis=-1, dtype=float)
         with np.errstate(divide="ignore", invalid="ignore"):
             late = self.recent("pence") / self.recent("units") / 100
-            all_along = self._by_product("pence") / self._by_product("units") / 100
+            all_along = self.pence / units / 100
         return np.where(np.isfinite(late), late, all_along)
 
     def recent(self, column: str) -> Floats:
         """The `units` or `pence` of the last eight weeks, B × P."""
-        return self._by_product(f"recent_{column}")
-
-    def _by_product(self, column: str) -> Floats:
-        sums = np.zeros((len(self.branches), len(self.products)))
-        places = (self.sizes["branch_no"].to_numpy(), self.sizes["product_no"].to_numpy())
+        sums = np.zeros(self.pence.shape)
+        places = (
+            _places(self.sizes["branch"], self.branches),
+            _places(self.sizes["product"], self.products),
+        )
         np.add.at(sums, places, self.sizes[column].to_numpy(dtype=float))
         return sums
 
@@ -89,56 +89,43 @@ class History:
 def read_history(warehouse: Queryable, *, until: date, weeks: int) -> History:
     """The `weeks` weeks that end on `until`, or as many of them as there are."""
     first_day = until - timedelta(7 * weeks - 1)
-    recent_day = max(first_day, until - timedelta(RECENT_DAYS - 1))
     window = {"first_day": first_day, "until": until}
-    for _ in range(_READS):
-        sizes = run_query(warehouse, "product_sizes", **window, recent_day=recent_day)
-        sold = run_query(warehouse, "product_days", **window)
-        branches = _names(sizes, "branch")
-        products = _names(sizes, "product")
-        units = _dense(sold, len(branches), len(products), 7 * weeks)
-        # A load in between might have numbered the names anew.
-        if units is not None and units.sum(dtype=np.float64) == sizes["units"].sum():
-            break
-    else:
-        raise WarehouseError("the warehouse keeps changing while it is read: try again later")
+    recent = {"first_day": max(first_day, until - timedelta(RECENT_DAYS - 1)), "until": until}
+    sold = run_query(warehouse, "product_weeks", **window)
+    branches, products = (tuple(sorted(sold[kind].unique())) for kind in ("branch", "product"))
+    place = (_places(sold["branch"], branches), _places(sold["product"], products))
+    units = np.zeros((len(branches), len(products), weeks, 7), dtype=np.float32)
+    days = sold[[f"units_{day}" for day in range(7)]].to_numpy()
+    units[*place, sold["first_day_no"].to_numpy() // 7] = days
+    pence = np.zeros((len(branches), len(products)))
+    np.add.at(pence, place, sold["pence"].to_numpy(dtype=float))
+
     hours = run_query(warehouse, "hourly_orders", **window)
-    pairs = run_query(warehouse, "branch_pairs", first_day=recent_day, until=until)
-    known = hours["branch"].isin(branches)
-    hours = hours[known]
-    place = hours["branch"].map({name: number for number, name in enumerate(branches)}).to_numpy()
-    day = hours["day_no"].to_numpy()
+    hours = hours[hours["branch"].isin(branches)]
+    branch_day = (_places(hours["branch"], branches), hours["day_no"].to_numpy())
     orders = np.zeros((len(branches), 7 * weeks, 24), dtype=np.float32)
-    orders[place, day, hours["hour"].to_numpy()] = hours["orders"].to_numpy()
+    orders[*branch_day, hours["hour"].to_numpy()] = hours["orders"].to_numpy()
     takings = np.zeros((len(branches), 7 * weeks))
-    np.add.at(takings, (place, day), hours["pence"].to_numpy() / 100)
-    start = 0
-    if hours.size:
-        start = int(day.min())
+    np.add.at(takings, branch_day, hours["pence"].to_numpy() / 100)
+
+    # A load in between might bring names that were not there.
+    sizes = run_query(warehouse, "product_sizes", **recent)
+    pairs = run_query(warehouse, "branch_pairs", **recent)
+    sizes = sizes[sizes["branch"].isin(branches) & sizes["product"].isin(products)]
+    pairs = pairs[pairs["branch"].isin(branches) & pairs["product_a"].isin(products)]
+    start = int(branch_day[1].min()) if hours.size else 0
     return History(
         first_day=first_day + timedelta(start),
         branches=branches,
         products=products,
-        units=units[..., start:],
+        units=units.reshape(*units.shape[:2], -1)[..., start:],
         orders_by_hour=orders[:, start:],
         takings=takings[:, start:],
+        pence=pence,
         sizes=sizes,
         pairs=pairs,
     )
 
 
-def _names(sizes: pd.DataFrame, kind: str) -> tuple[str, ...]:
-    named = sizes[[f"{kind}_no", kind]].drop_duplicates().sort_values(f"{kind}_no")
-    return tuple(str(name) for name in named[kind])
-
-
-def _dense(
-    sold: pd.DataFrame, branches: int, products: int, days: int
-) -> NDArray[np.float32] | None:
-    units = np.zeros((branches, products, days), dtype=np.float32)
-    places = tuple(sold[f"{axis}_no"].to_numpy() for axis in ("branch", "product", "day"))
-    shape = units.shape
-    if any(len(place) and place.max() >= size for place, size in zip(places, shape, strict=True)):
-        return None
-    units[places] = sold["units"].to_numpy()
-    return units
+def _places(names: pd.Series, known: tuple[str, ...]) -> NDArray[np.intp]:
+    return pd.Index(known).get_indexer(pd.Index(names))
