@@ -78,9 +78,9 @@ class History:
     def recent(self, column: str) -> Floats:
         """The `units` or `pence` of the last eight weeks, B × P."""
         sums = np.zeros(self.pence.shape)
-        places = (
-            _places(self.sizes["branch"], self.branches),
-            _places(self.sizes["product"], self.products),
+        places = tuple(
+            pd.Index(known).get_indexer(pd.Index(self.sizes[kind]))
+            for kind, known in (("branch", self.branches), ("product", self.products))
         )
         np.add.at(sums, places, self.sizes[column].to_numpy(dtype=float))
         return sums
@@ -92,17 +92,20 @@ def read_history(warehouse: Queryable, *, until: date, weeks: int) -> History:
     window = {"first_day": first_day, "until": until}
     recent = {"first_day": max(first_day, until - timedelta(RECENT_DAYS - 1)), "until": until}
     sold = run_query(warehouse, "product_weeks", **window)
-    branches, products = (tuple(sorted(sold[kind].unique())) for kind in ("branch", "product"))
-    place = (_places(sold["branch"], branches), _places(sold["product"], products))
+    (branch, branches), (product, products) = (
+        pd.factorize(sold[kind], sort=True) for kind in ("branch", "product")
+    )
     units = np.zeros((len(branches), len(products), weeks, 7), dtype=np.float32)
     days = sold[[f"units_{day}" for day in range(7)]].to_numpy()
-    units[*place, sold["first_day_no"].to_numpy() // 7] = days
+    units[branch, product, sold["first_day_no"].to_numpy() // 7] = days
     pence = np.zeros((len(branches), len(products)))
-    np.add.at(pence, place, sold["pence"].to_numpy(dtype=float))
+    np.add.at(pence, (branch, product), sold["pence"].to_numpy(dtype=float))
 
     hours = run_query(warehouse, "hourly_orders", **window)
-    hours = hours[hours["branch"].isin(branches)]
-    branch_day = (_places(hours["branch"], branches), hours["day_no"].to_numpy())
+    named, names = pd.factorize(hours["branch"])
+    hours = hours.assign(branch_no=branches.get_indexer(names)[named])
+    hours = hours[hours["branch_no"] >= 0]
+    branch_day = (hours["branch_no"].to_numpy(), hours["day_no"].to_numpy())
     orders = np.zeros((len(branches), 7 * weeks, 24), dtype=np.float32)
     orders[*branch_day, hours["hour"].to_numpy()] = hours["orders"].to_numpy()
     takings = np.zeros((len(branches), 7 * weeks))
@@ -116,8 +119,8 @@ def read_history(warehouse: Queryable, *, until: date, weeks: int) -> History:
     start = int(branch_day[1].min()) if hours.size else 0
     return History(
         first_day=first_day + timedelta(start),
-        branches=branches,
-        products=products,
+        branches=tuple(branches),
+        products=tuple(products),
         units=units.reshape(*units.shape[:2], -1)[..., start:],
         orders_by_hour=orders[:, start:],
         takings=takings[:, start:],
@@ -125,7 +128,3 @@ def read_history(warehouse: Queryable, *, until: date, weeks: int) -> History:
         sizes=sizes,
         pairs=pairs,
     )
-
-
-def _places(names: pd.Series, known: tuple[str, ...]) -> NDArray[np.intp]:
-    return pd.Index(known).get_indexer(pd.Index(names))
