@@ -15,6 +15,12 @@ branch_orders as (
     group by branch
 ),
 
+baskets as (
+    select basket_no, count(*) as orders
+    from sold
+    group by basket_no
+),
+
 item_products as (
     select item_no, product, cast(dense_rank() over (order by product) as integer) as product_no
     from (
@@ -29,17 +35,10 @@ products as (
 ),
 
 basket_products as (
-    select distinct baskets.basket_no, item_products.product_no
-    from (select distinct basket_no from sold) as baskets
+    select distinct baskets.basket_no, baskets.orders, item_products.product_no
+    from baskets
     inner join basket_lines on basket_lines.basket_no = baskets.basket_no
     inner join item_products on item_products.item_no = basket_lines.item_no
-),
-
-branch_products as (
-    select sold.branch, basket_products.product_no, count(*) as orders
-    from sold
-    inner join basket_products on basket_products.basket_no = sold.basket_no
-    group by sold.branch, basket_products.product_no
 ),
 
 popular as (
@@ -49,10 +48,10 @@ popular as (
             products.product_no,
             products.product,
             row_number() over (
-                order by sum(branch_products.orders) desc nulls last, products.product
+                order by sum(basket_products.orders) desc nulls last, products.product
             ) as place
-        from branch_products
-        inner join products on products.product_no = branch_products.product_no
+        from basket_products
+        inner join products on products.product_no = basket_products.product_no
         group by products.product_no, products.product
     ) as ranked
     where place <= 40
@@ -62,6 +61,13 @@ popular_lines as (
     select basket_products.basket_no, popular.place
     from basket_products
     inner join popular on popular.product_no = basket_products.product_no
+),
+
+branch_products as (
+    select sold.branch, popular_lines.place, count(*) as orders
+    from sold
+    inner join popular_lines on popular_lines.basket_no = sold.basket_no
+    group by sold.branch, popular_lines.place
 ),
 
 together as (
@@ -88,16 +94,16 @@ final as (
         cast(branch_b.orders as bigint) as orders_b,
         cast(branch_orders.orders as bigint) as orders
     from branch_products as branch_a
-    inner join popular as product_a on product_a.product_no = branch_a.product_no
-    inner join branch_products as branch_b on branch_b.branch = branch_a.branch
-    inner join popular as product_b
-        on product_b.product_no = branch_b.product_no
-        and product_b.place < product_a.place
+    inner join popular as product_a on product_a.place = branch_a.place
+    inner join branch_products as branch_b
+        on branch_b.branch = branch_a.branch
+        and branch_b.place < branch_a.place
+    inner join popular as product_b on product_b.place = branch_b.place
     inner join branch_orders on branch_orders.branch = branch_a.branch
     left join together
         on together.branch = branch_a.branch
-        and together.place_a = product_a.place
-        and together.place_b = product_b.place
+        and together.place_a = branch_a.place
+        and together.place_b = branch_b.place
 )
 
 select * from final

@@ -44,25 +44,18 @@ basket_products as (
     inner join item_products on item_products.item_no = basket_lines.item_no
 ),
 
-branch_products as (
-    select sold.branch, basket_products.product_no, count(*) as orders
-    from sold
-    inner join basket_products on basket_products.basket_no = sold.basket_no
-    group by sold.branch, basket_products.product_no
-),
-
 popular as (
     select product_no, product, orders, cast(place as integer) as place
     from (
         select
             products.product_no,
             products.product,
-            sum(branch_products.orders) as orders,
+            sum(basket_products.orders) as orders,
             row_number() over (
-                order by sum(branch_products.orders) desc nulls last, products.product
+                order by sum(basket_products.orders) desc nulls last, products.product
             ) as place
-        from branch_products
-        inner join products on products.product_no = branch_products.product_no
+        from basket_products
+        inner join products on products.product_no = basket_products.product_no
         group by products.product_no, products.product
     ) as ranked
     where place <= 40
@@ -72,6 +65,13 @@ popular_lines as (
     select basket_products.basket_no, basket_products.orders, popular.place
     from basket_products
     inner join popular on popular.product_no = basket_products.product_no
+),
+
+branch_products as (
+    select sold.branch, popular_lines.place, count(*) as orders
+    from sold
+    inner join popular_lines on popular_lines.basket_no = sold.basket_no
+    group by sold.branch, popular_lines.place
 ),
 
 together as (
@@ -97,11 +97,9 @@ chance as (
             * 1000000 + 0.5
         ) as decimal(18, 0))) as millionths_expected
     from together
-    inner join popular as product_a on product_a.place = together.place_a
-    inner join popular as product_b on product_b.place = together.place_b
-    inner join branch_products as branch_a on branch_a.product_no = product_a.product_no
+    inner join branch_products as branch_a on branch_a.place = together.place_a
     inner join branch_products as branch_b
-        on branch_b.product_no = product_b.product_no
+        on branch_b.place = together.place_b
         and branch_b.branch = branch_a.branch
     inner join branch_orders on branch_orders.branch = branch_a.branch
     group by together.place_a, together.place_b
