@@ -258,12 +258,13 @@ class Lake:
         )  # fmt: skip
         queries = {"objects": "select * from batch_objects order by object_no"}
         if has_rows:
+            # one value of a type of its own is written without a look at each row
+            named = f"cast({quoted(batch)} as enum ({quoted(batch)})) as batch"
             queries = {
-                "orders": f"select {quoted(batch)} as batch, * from clean_orders",
-                "lines": f"select {quoted(batch)} as batch, * from clean_lines",
-                "items": f"select {quoted(batch)} as batch, * from clean_items",
-                "rejects": f"select {quoted(batch)} as batch, * from clean_rejects"
-                " order by object_no, line_number",
+                "orders": f"select {named}, * from clean_orders",
+                "lines": f"select {named}, * from clean_lines",
+                "items": f"select {named}, * from clean_items",
+                "rejects": f"select {named}, * from clean_rejects order by object_no, line_number",
             } | queries
         try:
             for table, query in queries.items():

@@ -127,6 +127,19 @@ def test_equal_orders_stay_apart_in_any_dress(
     assert ids(try_files(folder / "together", dressed(rows))) == ids(plain)
 
 
+def test_texts_that_share_a_key_are_told_apart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Orders and rejects are the same even where every text of an object has the same key."""
+    text = as_csv([*ROWS, ("", *ROWS[0][1:]), ROWS[0], (*ROWS[1][:4], "2.150", *ROWS[1][5:])])
+    plain = try_files(tmp_path / "plain", {"a.csv": text, "b.csv": text})
+    keys = dict.fromkeys(brewtopia_lib.cleaning.reading.KEYS, ("object_no",))
+    monkeypatch.setattr(brewtopia_lib.cleaning.reading, "KEYS", keys)
+    tried = try_files(tmp_path / "shared", {"a.csv": text, "b.csv": text})
+    check(tried)
+    assert (tried.orders, tried.sales, tried.rejects) == (plain.orders, plain.sales, plain.rejects)
+
+
 def test_no_two_different_orders_share_an_id(tmp_path: Path) -> None:
     """A difference in any part of an order makes another order; values that change places between
     parts, such as the numbers of a branch and of a receipt, too."""

@@ -182,14 +182,23 @@ def clean_texts(connection: DuckDBPyConnection, feed: Feed, texts: Sequence[RawT
             connection.execute(_sql(step))
     else:
         _parse_baskets(connection, feed)
-        for step in ("items", "sums", "orders", "results_of_orders", "results"):
+        for step in ("sums", "orders", "results_of_orders", "results"):
             connection.execute(_sql(step))
+            if step == "orders" and _counted(connection, "parsed") != _counted(connection, "raw"):
+                # two texts have one key: as good as never, and rows would be there twice
+                connection.execute(_sql("new_keys"))
+                connection.execute(_sql("orders"))
+
+
+def _counted(connection: DuckDBPyConnection, table: str) -> int:
+    rows: list[tuple[int]] = connection.execute(f"select count(*) from {table}").fetchall()
+    return rows[0][0]
 
 
 def _parse_values(connection: DuckDBPyConnection, feed: Feed) -> None:
+    connection.execute(_sql("texts"))
     given = connection.execute(
-        "select distinct raw.object_no, raw.branch, object.branch"
-        " from raw join object on raw.object_no = object.object_no"
+        "select object_no, text, branch from branch_texts join object using (object_no)"
     ).fetchall()
     branches = [
         (object_no, text, name, *_marks("branch", name))
@@ -202,14 +211,18 @@ def _parse_values(connection: DuckDBPyConnection, feed: Feed) -> None:
     )  # fmt: skip
     payments = [
         (text, parse_payment(text, feed.values.payment))
-        for text in _distinct(connection, "payment")
+        for text in _distinct(connection, "tender_texts", "payment")
     ]
     fill(
         connection, "payments", f"text varchar, payment varchar, {_MARK_COLUMNS}",
         [(text, payment, *_marks("payment", payment)) for text, payment in payments],
     )  # fmt: skip
+    connection.execute(_sql("names"))
     mark, currency = feed.money.decimal_mark, feed.money.currency
-    totals = [(text, parse_pence(text, mark, currency)) for text in _distinct(connection, "total")]
+    totals = [
+        (text, parse_pence(text, mark, currency))
+        for text in _distinct(connection, "tender_texts", "total")
+    ]
     is_absent = "total" not in feed.columns
     fill(
         connection, "totals",
@@ -219,7 +232,7 @@ def _parse_values(connection: DuckDBPyConnection, feed: Feed) -> None:
     if feed.per_line:
         orders = [
             (text, text.strip())
-            for text in _distinct(connection, "order")
+            for text in _distinct(connection, "raw", "order")
             if not feed.is_null(text)
         ]
         fill(
@@ -239,7 +252,7 @@ def _marks(role: str, value: object) -> tuple[int, int]:
 
 
 def _parse_baskets(connection: DuckDBPyConnection, feed: Feed) -> None:
-    """Fill items (each distinct piece of text) and joined_lines (texts that need joining)."""
+    """Fill items (each distinct piece of text) and basket_lines (the lines of each text)."""
     assert feed.items is not None
     connection.execute("set variable separator = ?", [feed.items.separator])
     connection.execute(_sql("pieces"))
@@ -249,9 +262,10 @@ def _parse_baskets(connection: DuckDBPyConnection, feed: Feed) -> None:
         for (text,) in pieces
     ]
     _fill_items(connection, "text varchar", [((text,), item) for text, item in items])
+    connection.execute(_sql("items"))
     doubtful = connection.execute(
         "select basket_no, text from basket_texts where basket_no in"
-        " (select basket_no from basket_pieces join items using (text) where problem is not null)"
+        " (select basket_no from basket_lines join items using (item_no) where problem is not null)"
     ).fetchall()
     joined = [(number, split_items(text, feed) or []) for number, text in doubtful]
     numbers = {item: number for number, (_, item) in enumerate(items) if item.problem is None}
@@ -272,6 +286,7 @@ def _parse_baskets(connection: DuckDBPyConnection, feed: Feed) -> None:
             for line_no, item in enumerate(found, start=1)
         ],
     )  # fmt: skip
+    connection.execute(_sql("joined_items"))
 
 
 def _parse_line_items(connection: DuckDBPyConnection, feed: Feed) -> None:
@@ -314,8 +329,9 @@ def _pounds(pence: int | None) -> Decimal | None:
     return None if pence is None else Decimal(pence).scaleb(-2)
 
 
-def _distinct(connection: DuckDBPyConnection, column: str) -> list[str]:
-    return [row[0] for row in connection.execute(f'select distinct "{column}" from raw').fetchall()]
+def _distinct(connection: DuckDBPyConnection, table: str, column: str) -> list[str]:
+    found = connection.execute(f'select distinct "{column}" from {table}').fetchall()
+    return [text for (text,) in found]
 
 
 @cache

@@ -27,6 +27,23 @@ LINE_ROLES = (
     "line_total", "total", "payment",
 )  # fmt: skip
 
+KEYS = {
+    "branch_key": ("object_no", "branch"),
+    "tender_key": ("payment", "total"),
+    "items_key": ("items",),
+}
+"""Columns of `raw` that stand for the texts of others: numbers are quicker to compare."""
+
+# Spaces around a time are seldom and take longer to remove than the time to read.
+_READ_AT = (
+    "coalesce(try_strptime(time, getvariable('timestamp_formats')),"
+    " try_strptime(trim(time), getvariable('timestamp_formats')))"
+)
+# Of another century than tills are is no time; what is none may be one with day and month swapped.
+_SOLD_AT = (
+    "case when year(read_at) between 1990 and 2100 then read_at end as sold_at,"
+    " case when sold_at is null then time end as unread_time"
+)
 _BLOCK_BYTES = 64 << 20
 _BLOCK_ROWS = 50_000
 
@@ -70,12 +87,15 @@ def read_raw(connection: DuckDBPyConnection, feed: Feed, texts: Sequence[RawText
     columns = ", ".join(
         f'"{role}" {"timestamp" if role == "sold_at" else "varchar"}' for role in roles
     )
+    reader = _Reader(connection, feed, roles, secrets.randbits(63))
     connection.execute("set variable timestamp_formats = ?", [list(feed.timestamp.formats)])
-    connection.execute("set variable swapped_formats = ?", [list(feed.timestamp.swapped_formats)])
+    # where none has another way round, the same ones find nothing again
+    swapped = feed.timestamp.swapped_formats or feed.timestamp.formats
+    connection.execute("set variable swapped_formats = ?", [list(swapped)])
     fill(
         connection, "raw",
-        "object_no integer, line_number bigint, row_hash ubigint, swapped_at timestamp,"
-        f" {columns}", [],
+        "object_no integer, line_number bigint, row_hash ubigint, unread_time varchar,"
+        f" {columns}, {', '.join(f'{key} ubigint' for key in reader.keys)}", [],
     )  # fmt: skip
     fill(
         connection, "broken",
@@ -85,7 +105,6 @@ def read_raw(connection: DuckDBPyConnection, feed: Feed, texts: Sequence[RawText
         connection, "object", "object_no integer, branch varchar, first_line bigint",
         [(text.object_no, text.branch, text.skip_lines + 1) for text in texts],
     )  # fmt: skip
-    reader = _Reader(connection, feed, roles, secrets.randbits(63))
     reader.read_carefully(reader.read_fast(texts))
 
 
@@ -97,6 +116,11 @@ class _Reader:
     # Rows are compared by salted hashes of all their fields, so that nothing of a field that the
     # feed does not name can be told from what a crash might leave behind.
     salt: int
+
+    @property
+    def keys(self) -> dict[str, tuple[str, ...]]:
+        known = {"object_no", *self.roles}
+        return {key: parts for key, parts in KEYS.items() if known.issuperset(parts)}
 
     def read_fast(self, texts: Iterable[RawText]) -> list[RawText]:
         """Read what is well formed; gives back the objects that are not.
@@ -139,12 +163,14 @@ class _Reader:
             [*names, "beyond"], "varchar"
         )
         file = self.feed.file
+        # a key says all that its texts do, so that no text is hashed twice
+        keyed = {first.layout.get(role) for parts in self.keys.values() for role in parts}
+        whole_row = [name for index, name in enumerate(names) if index not in keyed] + [*self.keys]
         query = (
-            f"insert into raw select {first.object_no if alone else 'object_no'}, null,"
-            f" hash({self.salt}, {', '.join(names)}),"
-            f" {self._swapped('sold_at', _time_text(first.layout))},"
-            f" {', '.join(_role_text(role, first.layout) for role in self.roles)}"
-            f" from (select *, {_timestamp(_time_text(first.layout))} as sold_at"
+            f"insert into raw by name select {f'{first.object_no} as' if alone else ''} object_no,"
+            f" {_SOLD_AT}, {', '.join(_role_texts(self.roles, first.layout))},"
+            f" {self._key_columns()}, hash({self.salt}, {', '.join(whole_row)}) as row_hash"
+            f" from (select *, {_time_text(first.layout)} as time, {_READ_AT} as read_at"
             " from read_csv(?, auto_detect = false, header = false, columns = ?, delim = ?,"
             " quote = ?, escape = ?, skip = ?, ignore_errors = true, null_padding = true,"
             " nullstr = chr(1), strict_mode = true, max_line_size = ?, compression = 'none',"
@@ -204,16 +230,17 @@ class _Reader:
         self, rows: Sequence[tuple[Any, ...]], broken: Sequence[tuple[Any, ...]]
     ) -> None:
         names = ["object_no", "line_number", "row_hash", *self.roles]
-        cells = [_timestamp("sold_at") if name == "sold_at" else f'"{name}"' for name in names]
-        cells.insert(3, self._swapped(_timestamp("sold_at"), "sold_at"))
-        append(self.connection, "raw", rows, names, f"select {', '.join(cells)} from appended")
+        query = (
+            f"by name select * exclude (time, read_at), {_SOLD_AT}, {self._key_columns()}"
+            f" from (select * exclude (sold_at) replace (cast(object_no as integer) as object_no),"
+            f" sold_at as time, {_READ_AT} as read_at from appended)"
+        )
+        append(self.connection, "raw", rows, names, query)
         append(self.connection, "broken", broken)
 
-    def _swapped(self, sold_at: str, text: str) -> str:
-        """SQL for the time of a text that has one only with day and month swapped."""
-        if not self.feed.timestamp.swapped_formats:
-            return "cast(null as timestamp)"
-        return f"case when {sold_at} is null then {_timestamp(text, 'swapped_formats')} end"
+    def _key_columns(self) -> str:
+        """SQL for the keys, of columns that the same query names."""
+        return ", ".join(f"hash({', '.join(parts)}) as {key}" for key, parts in self.keys.items())
 
     def _records(self, text: RawText) -> Iterator[Record]:
         if text.records is not None:
@@ -247,22 +274,17 @@ def append(
         connection.unregister("appended")
 
 
-def _role_text(role: str, layout: Mapping[str, int]) -> str:
-    if role == "sold_at":
-        return role
-    return f"coalesce(c{layout[role]}, '')" if role in layout else "''"
+def _role_texts(roles: Iterable[str], layout: Mapping[str, int]) -> Iterator[str]:
+    for role in roles:
+        if role != "sold_at":
+            text = f"coalesce(c{layout[role]}, '')" if role in layout else "''"
+            yield f'{text} as "{role}"'
 
 
 def _time_text(layout: Mapping[str, int]) -> str:
     if "date" in layout:
         return f"concat_ws(' ', c{layout['date']}, c{layout['time']})"
     return f"c{layout['sold_at']}"
-
-
-def _timestamp(text: str, formats: str = "timestamp_formats") -> str:
-    """SQL for a text's time, null where it is none or of another century than tills are."""
-    parsed = f"try_strptime(trim({text}), getvariable('{formats}'))"
-    return f"case when year({parsed}) between 1990 and 2100 then {parsed} end"
 
 
 def _is_plain(path: Path) -> bool:

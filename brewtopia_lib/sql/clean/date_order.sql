@@ -2,8 +2,16 @@
 -- object where some date reads only with day and month swapped, a date that reads both ways is
 -- ambiguous if, swapped, it lies nearer to the days of which the object leaves no doubt.
 create or replace temp table ambiguous_rows as
-with mixed_objects as (
-    select distinct object_no from raw where swapped_at is not null
+with swapped as (
+    select
+        rowid as row_no, object_no,
+        try_strptime(trim(unread_time), getvariable('swapped_formats')) as swapped_at
+    from raw
+    where unread_time is not null
+),
+swapped_times as (select * from swapped where year(swapped_at) between 1990 and 2100),
+mixed_objects as (
+    select distinct object_no from swapped_times
 ),
 mixed as (
     select
@@ -12,6 +20,7 @@ mixed as (
         day(sold_at) <= 12 and day(sold_at) <> month(sold_at) as reads_both_ways
     from raw
     semi join mixed_objects using (object_no)
+    left join swapped_times on raw.rowid = swapped_times.row_no
 ),
 certain_days as (
     select distinct object_no, coalesce(day, cast(swapped_at as date)) as certain_day

@@ -1,5 +1,5 @@
 -- One row per raw row (parsed), then per order (repeats); for feeds with one row per order.
--- Reads raw, object and the value tables; every distinct text has been parsed once before.
+-- Reads raw, the texts and the value tables; every distinct text has been parsed once before.
 -- An order's number is made of the marks of all that it says, in two halves: see cleaning.py.
 
 create or replace temp table parsed as
@@ -12,7 +12,7 @@ with doubtful_baskets as (
 ),
 baskets as (
     select
-        basket_no, text, lines_total, high, low,
+        key, basket_no, lines_total, high, low,
         case
             when basket_sums.basket_no is null then coalesce(basket_problems.problem, 'no_items')
         end as problem,
@@ -21,6 +21,20 @@ baskets as (
     left join basket_sums using (basket_no)
     left join basket_problems using (basket_no)
     left join doubtful_baskets using (basket_no)
+),
+named_branches as (
+    select key, branches.branch, high, low
+    from branch_texts
+    join branches using (object_no, text)
+),
+tenders as (
+    select
+        key, payments.payment, totals.total, is_absent,
+        xor(payments.high, totals.high) as high,
+        xor(payments.low, totals.low) as low
+    from tender_texts
+    join payments on tender_texts.payment = payments.text
+    join totals on tender_texts.total = totals.text
 )
 select
     raw.rowid as row_no,
@@ -28,31 +42,28 @@ select
     raw.line_number,
     raw.row_hash,
     raw.sold_at,
-    branches.branch,
-    payments.payment,
+    named_branches.branch,
+    tenders.payment,
     baskets.basket_no,
-    totals.total as till_total,
-    coalesce(totals.total, lines_total) as total,
-    coalesce(totals.total = lines_total, totals.is_absent) as total_matches,
+    tenders.total as till_total,
+    coalesce(tenders.total, lines_total) as total,
+    coalesce(tenders.total = lines_total, is_absent) as total_matches,
     xor(
-        xor(branches.high, payments.high),
-        xor(xor(totals.high, baskets.high), epoch_us(sold_at))
+        xor(named_branches.high, tenders.high), xor(baskets.high, epoch_us(sold_at))
     ) as order_high,
     xor(
-        xor(branches.low, payments.low),
-        xor(xor(totals.low, baskets.low), epoch_us(sold_at))
+        xor(named_branches.low, tenders.low), xor(baskets.low, epoch_us(sold_at))
     ) as order_low,
     case
         when sold_at is null then 'bad_timestamp'
-        when branches.branch is null then 'no_branch'
+        when named_branches.branch is null then 'no_branch'
         when problem is not null then problem
-        when is_doubtful and totals.total <> lines_total then 'bad_items'
+        when is_doubtful and tenders.total <> lines_total then 'bad_items'
     end as reason
 from raw
-join branches on raw.object_no = branches.object_no and raw.branch = branches.text
-join payments on raw.payment = payments.text
-join totals on raw.total = totals.text
-join baskets on raw.items = baskets.text;
+join named_branches on raw.branch_key = named_branches.key
+join tenders on raw.tender_key = tenders.key
+join baskets on raw.items_key = baskets.key;
 
 -- rows that look like another of their object: copies of a row, and equal orders told apart
 create or replace temp table repeats as

@@ -2,11 +2,11 @@
 create or replace temp view preview_orders as
 select
     lpad(lower(hex(order_high)), 16, '0') || lpad(lower(hex(order_low)), 16, '0') as order_id,
-    branch,
+    cast(branch as varchar) as branch,
     sold_at,
     cast(sold_at as date) as sold_on,
     cast(hour(sold_at) as smallint) as hour,
-    payment,
+    cast(payment as varchar) as payment,
     total,
     lines_total,
     line_count,
@@ -20,7 +20,7 @@ create or replace temp view preview_sales as
 select
     lpad(lower(hex(order_high)), 16, '0') || lpad(lower(hex(order_low)), 16, '0') as order_id,
     line_no,
-    branch,
+    cast(branch as varchar) as branch,
     sold_at,
     cast(sold_at as date) as sold_on,
     cast(hour(sold_at) as smallint) as hour,
@@ -30,14 +30,15 @@ select
     quantity,
     unit_price,
     line_total,
-    payment
+    cast(payment as varchar) as payment
 from clean_orders
 join clean_lines using (basket_no)
 join clean_items using (item_no)
 order by object_no, sold_at, order_id, line_no;
 
 create or replace temp view preview_rejects as
-select source, line_number, reason, branch, sold_on, total, row_length
+select
+    source, line_number, reason, cast(branch as varchar) as branch, sold_on, total, row_length
 from clean_rejects
 join sources using (object_no)
 order by source, line_number;
