@@ -158,7 +158,7 @@ class _Reader:
         alone = first.path is not None
         names = [f"c{index}" for index in range(first.width)]
         # DuckDB overlooks empty fields beyond the last: so one more is declared, and what a row
-        # does not have is null, which an empty field is not.
+        # does not have is null, which nothing that it has is: a text with NULs is not read here.
         typed = ({} if alone else {"object_no": "integer"}) | dict.fromkeys(
             [*names, "beyond"], "varchar"
         )
@@ -173,7 +173,7 @@ class _Reader:
             f" from (select *, {_time_text(first.layout)} as time, {_READ_AT} as read_at"
             " from read_csv(?, auto_detect = false, header = false, columns = ?, delim = ?,"
             " quote = ?, escape = ?, skip = ?, ignore_errors = true, null_padding = true,"
-            " nullstr = chr(1), strict_mode = true, max_line_size = ?, compression = 'none',"
+            " nullstr = chr(0), strict_mode = true, max_line_size = ?, compression = 'none',"
             " hive_partitioning = false, parallel = ?)"
             f" where {names[-1]} is not null and beyond is null)"
         )
@@ -277,7 +277,7 @@ def append(
 def _role_texts(roles: Iterable[str], layout: Mapping[str, int]) -> Iterator[str]:
     for role in roles:
         if role != "sold_at":
-            text = f"coalesce(c{layout[role]}, '')" if role in layout else "''"
+            text = f"c{layout[role]}" if role in layout else "''"
             yield f'{text} as "{role}"'
 
 
