@@ -20,10 +20,16 @@ from brewtopia_lib.findings.significance import (
     two_sided,
     wave_count,
 )
+from brewtopia_lib.findings.steps import (
+    DAYS_AFTER_SHIFT,
+    DAYS_BEFORE_SHIFT,
+    dated,
+    step,
+    steps,
+)
 
 LEAST_DAYS = 56
 LEAST_BRANCHES = 4
-DAYS_BEFORE_SHIFT, DAYS_AFTER_SHIFT = 14, 5
 LATE_DAYS = 28
 
 _AROUND = 9
@@ -31,7 +37,8 @@ _OUTLYING = 4.0
 _PLAIN = 12.0
 _EXTRA_FOR_A_DATE = 4.0
 _SURE = 1e-4
-_TREND_SHARE, _LATE_SHARE, _EARLY_SHARE = 1 / 3, 1 / 2, 1 / 6
+_AGREES = 0.05
+_TREND_SHARE, _LATE_SHARE, _EARLY_SHARE = 1 / 4, 5 / 8, 1 / 8
 
 
 @dataclass(frozen=True)
@@ -67,7 +74,8 @@ class Moves:
     def chance(self) -> Floats:
         """That of the better explanation, having looked for both.
 
-        Of chance's share a trend gets a third, a late shift a half and an earlier one a sixth.
+        Of chance's share a trend gets a quarter, a late shift five eighths and an earlier one an
+        eighth.
         """
         chance: Floats = np.minimum(
             1.0, np.fmin(self.trend_chance / _TREND_SHARE, self.shift_chance)
@@ -93,8 +101,13 @@ def against_chain(series: Floats, weekday: NDArray[np.int64]) -> Floats:
     return rest
 
 
-def find_moves(series: Floats) -> Moves:
-    """The trend and the shift of each series, S × T."""
+def find_moves(series: Floats, lead: Moves | None = None) -> Moves:
+    """The trend and the shift of each series, S × T.
+
+    With `lead`, of series in which the same changes are seen more clearly, those say what moves
+    and on which day, and how likely that is by chance; here only its size is measured, which must
+    agree with them.
+    """
     on = np.isfinite(series)
     days = on.sum(axis=1).astype(float)
     long_enough = days >= LEAST_DAYS
@@ -102,9 +115,11 @@ def find_moves(series: Floats) -> Moves:
     calm = _without_outliers(series, on)
 
     slope, slope_gain, spread = _best_trend(calm, on, weeks)
-    size, day, size_gain, weight = _best_shift(calm, on)
+    shifts = steps(calm, on)
+    peak = shifts.gain.argmax(axis=1)
+    size, size_gain, weight = shifts.at(peak)
     straight = calm - slope[:, None] * np.where(on, weeks[None] - spread[1][:, None], 0)
-    stepped = calm - np.where(on, _step(size, day, on), 0)
+    stepped = calm - np.where(on, step(size, peak, on), 0)
     is_shift = size_gain > slope_gain + _EXTRA_FOR_A_DATE * _variance(stepped, on, 3)
     better = np.where(is_shift[:, None], stepped, straight)
     variance = _variance(better, on, 3)
@@ -119,20 +134,35 @@ def find_moves(series: Floats) -> Moves:
     long_run = variance * (slow.variance + SLOWER_STILL * excess)
     freedom = 1 / (1 / np.maximum(days - 3, 1) + 1 / slow.freedom)
     trend_error = np.sqrt(long_run / spread[0])
-    shift_error = np.sqrt(long_run / weight)
-    shift_chance = _chance_of_shift(size / shift_error, freedom, days, long_enough, day, on)
     trend_chance = np.where(long_enough, two_sided(slope / trend_error, freedom), np.nan)
+    furthest = size / np.sqrt(long_run / weight)
+    shift_chance = _chance_of_shift(furthest, freedom, days, long_enough, peak, on)
+    is_shift &= shift_chance <= np.maximum(trend_chance, _SURE)
+    day = dated(shifts, variance)
+    if lead is not None:
+        is_shift, day = lead.is_shift, lead.shift_day
+    size, _, weight = shifts.at(day)
+    shift_error = np.sqrt(long_run / weight)
+    if lead is not None:
+        trend_chance, shift_chance = (
+            np.where((change * led > 0) & (two_sided(change / error, freedom) < _AGREES), chance, 1)
+            for change, error, led, chance in (
+                (slope, trend_error, lead.trend, lead.trend_chance),
+                (size, shift_error, lead.shift, lead.shift_chance),
+            )
+        )
+    stepped = calm - np.where(on, step(size, day, on), 0)
     noise = np.sqrt(variance)
-    gone = np.where(is_shift[:, None], series - calm + stepped, series - calm + straight)
+    gone = series - calm + np.where(is_shift[:, None], stepped, straight)
     return Moves(
         trend=np.where(long_enough, slope, np.nan),
         trend_error=trend_error,
-        trend_chance=trend_chance,
+        trend_chance=np.where(long_enough, trend_chance, np.nan),
         shift=np.where(long_enough, size, np.nan),
         shift_error=shift_error,
-        shift_chance=shift_chance,
+        shift_chance=np.where(long_enough, shift_chance, np.nan),
         shift_day=day,
-        is_shift=is_shift & (shift_chance <= np.maximum(trend_chance, _SURE)),
+        is_shift=is_shift,
         freedom=freedom,
         level=series,
         residual=np.where(on & long_enough[:, None], gone / noise[:, None], np.nan),
@@ -186,36 +216,6 @@ def _best_trend(
     square = np.maximum((on * (weeks - middle[:, None]) ** 2).sum(axis=1), 1e-9)
     slope = (calm * (weeks - middle[:, None])).sum(axis=1) / square
     return slope, slope**2 * square, (square, middle)
-
-
-def _best_shift(calm: Floats, on: Bools) -> tuple[Floats, NDArray[np.int64], Floats, Floats]:
-    """Size of the shift, its first day, the squares it explains and the weight of its size."""
-    before = on.cumsum(axis=1) - on
-    after = on.sum(axis=1, keepdims=True) - before
-    total = calm.cumsum(axis=1) - calm
-    with np.errstate(divide="ignore", invalid="ignore"):
-        size = -total / after - total / before
-        weight = before * after / (before + after)
-        gain = size**2 * weight
-    allowed = on & (before >= DAYS_BEFORE_SHIFT) & (after >= DAYS_AFTER_SHIFT)
-    gain = np.where(allowed, gain, -1.0)
-    day = gain.argmax(axis=1)
-    row = np.arange(len(calm))
-    some = allowed.any(axis=1)
-    return (
-        np.where(some, size[row, day], 0.0),
-        day,
-        np.where(some, gain[row, day], 0.0),
-        np.where(some, weight[row, day], 1e-9),
-    )
-
-
-def _step(size: Floats, day: NDArray[np.int64], on: Bools) -> Floats:
-    """The shift as a series of mean zero."""
-    late = np.arange(on.shape[1]) >= day[:, None]
-    share = (late & on).sum(axis=1) / np.maximum(on.sum(axis=1), 1)
-    step: Floats = size[:, None] * (late - share[:, None])
-    return step
 
 
 def _variance(rest: Floats, on: Bools, fitted: int) -> Floats:
