@@ -11,7 +11,7 @@ from brewtopia_lib.findings.moves import Moves
 from brewtopia_lib.findings.significance import Bools, Floats, t_quantile
 from brewtopia_lib.findings.weeks import by_week, compared_weeks, week_labels
 
-_MEASURE_WEIGHTS = np.array([[10.0], [0.25], [0.25]])
+_MEASURE_WEIGHTS = np.array([[8.0], [0.25], [0.25]])
 _CHAIN_WEIGHT = 0.5
 _UNITS = {"revenue": "pounds a day", "orders": "orders a day", "basket": "pounds an order"}
 

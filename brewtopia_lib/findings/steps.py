@@ -12,7 +12,7 @@ from brewtopia_lib.findings.significance import Bools, Floats
 
 DAYS_BEFORE_SHIFT, DAYS_AFTER_SHIFT = 14, 5
 
-_NEAR = np.array([0.4375, 0.75, 0.9375, 1.0, 0.9375, 0.75, 0.4375])  # 1 - (days / 4) squared
+_NEAR = 1 - (np.arange(-3, 4) / 6) ** 2
 
 
 class Steps(NamedTuple):
