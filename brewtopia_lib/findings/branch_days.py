@@ -73,8 +73,8 @@ class BranchDays:
     def moves(self) -> dict[str, Moves]:
         """What each measure does at each branch, against the chain where there is one.
 
-        What moves a branch mostly moves its orders and its revenue alike, and is seen sooner in
-        both than in either: of revenue they say what moves and when, and revenue by how much.
+        What shifts a branch mostly shifts its orders and its revenue alike, and is seen sooner in
+        both than in either: they say whether and when, and revenue by how much.
         """
         return {
             "revenue": find_moves(self._rest("revenue"), find_moves(self._trade)),

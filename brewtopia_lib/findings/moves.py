@@ -104,9 +104,8 @@ def against_chain(series: Floats, weekday: NDArray[np.int64]) -> Floats:
 def find_moves(series: Floats, lead: Moves | None = None) -> Moves:
     """The trend and the shift of each series, S × T.
 
-    With `lead`, of series in which the same changes are seen more clearly, those say what moves
-    and on which day, and how likely that is by chance; here only its size is measured, which must
-    agree with them.
+    With `lead`, of series in which a shift is seen more clearly, it says whether and on which day
+    there is one, and how likely that is by chance; its size is measured here, and must agree.
     """
     on = np.isfinite(series)
     days = on.sum(axis=1).astype(float)
@@ -144,20 +143,15 @@ def find_moves(series: Floats, lead: Moves | None = None) -> Moves:
     size, _, weight = shifts.at(day)
     shift_error = np.sqrt(long_run / weight)
     if lead is not None:
-        trend_chance, shift_chance = (
-            np.where((change * led > 0) & (two_sided(change / error, freedom) < _AGREES), chance, 1)
-            for change, error, led, chance in (
-                (slope, trend_error, lead.trend, lead.trend_chance),
-                (size, shift_error, lead.shift, lead.shift_chance),
-            )
-        )
+        agrees = (size * lead.shift > 0) & (two_sided(size / shift_error, freedom) < _AGREES)
+        shift_chance = np.where(agrees, lead.shift_chance, 1)
     stepped = calm - np.where(on, step(size, day, on), 0)
     noise = np.sqrt(variance)
     gone = series - calm + np.where(is_shift[:, None], stepped, straight)
     return Moves(
         trend=np.where(long_enough, slope, np.nan),
         trend_error=trend_error,
-        trend_chance=np.where(long_enough, trend_chance, np.nan),
+        trend_chance=trend_chance,
         shift=np.where(long_enough, size, np.nan),
         shift_error=shift_error,
         shift_chance=np.where(long_enough, shift_chance, np.nan),

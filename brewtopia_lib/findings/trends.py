@@ -17,6 +17,7 @@ from brewtopia_lib.findings.significance import (
     Bools,
     Floats,
     centre,
+    median,
     moderate,
     slow_basis,
     two_sided,
@@ -271,7 +272,7 @@ def _infer(fit: _Summary, dispersion: float) -> ProductTrends:
         freedom = 1 / (1 / noise.freedom + 1 / slowness.freedom + slow_share**2 / (2 * count))
         total = fit.variance * noise.variance * (slowness.variance + SLOWER_STILL * excess)
         bulk, bulk_variance = centre(fit.slope, total)
-        typical = _median(total)[:, None]
+        typical = median(total)[:, None]
         share = bulk_variance[:, None] / np.maximum(total, typical)
         error = np.sqrt(total * np.maximum(1 - 2 * share, 0) + bulk_variance[:, None])
     return ProductTrends(
@@ -284,14 +285,6 @@ def _infer(fit: _Summary, dispersion: float) -> ProductTrends:
         dispersion=dispersion,
         waves=fit.waves * np.sqrt(fit.variance)[..., None],
     )
-
-
-def _median(values: Floats) -> Floats:
-    """Of the known values of each row; NaN where there is none."""
-    known = np.isfinite(values).any(axis=1)
-    middle = np.full(len(values), np.nan)
-    middle[known] = np.nanmedian(values[known], axis=1)
-    return middle
 
 
 def chain_trends(trends: ProductTrends) -> ChainTrends:
