@@ -126,7 +126,7 @@ class Looking:
     @cached_property
     def _families(self) -> list[Tests]:
         products = product_findings(self.history)
-        days = BranchDays(self.history, products.fitted)
+        days = BranchDays(self.history, products.centred)
         return [
             *BranchFindings(days).tests,
             *DayFindings(days).tests,

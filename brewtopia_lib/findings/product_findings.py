@@ -1,6 +1,6 @@
 """Products that grow or fade: from fitted trends to tests and to what is said of them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -52,6 +52,13 @@ class ProductFindings:
     @cached_property
     def against_chain(self) -> ProductTrends:
         return self.fitted.against(self.chain, self.shared)
+
+    @cached_property
+    def centred(self) -> ProductTrends:
+        """The trends of all products, those of the chain included, against the bulk of the rest."""
+        slope = self.against_chain.slope.copy()
+        slope[:, self.shared] += self.chain.slope[self.shared]
+        return replace(self.fitted, slope=slope)
 
     @cached_property
     def weekly_revenue(self) -> Floats:

@@ -62,9 +62,15 @@ class ProductTrends:
         return two_sided(self.slope / self.error, self.freedom)
 
     def against(self, chain: "ChainTrends", products: Bools) -> "ProductTrends":
-        """The same, with what the chain does taken out of those products."""
+        """The same, with what the chain does taken out of those products.
+
+        The bulk of a branch's products is then that of what is left.
+        """
         slope, error = self.slope.copy(), self.error.copy()
         slope[:, products] -= chain.slope[products]
+        if products.any():
+            bulk, _ = centre(slope, error**2)
+            slope -= bulk[:, None]
         error[:, products] = np.hypot(error[:, products], chain.error[products])
         return replace(self, slope=slope, error=error)
 
