@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from test_scopes import SCOPE
 
-from brewtopia_lib.pages import headlines
+from brewtopia_lib.pages import headlines, product_headlines
 
 
 def daily(*revenue: float, change: float = np.nan) -> pd.DataFrame:
@@ -120,8 +120,8 @@ def test_a_pair_is_named_only_when_it_beats_chance(orders: int, lift: float, say
             "lift": [lift],
         }
     )
-    assert text(headlines.pairs(frame)).startswith(says)
-    assert headlines.pairs(frame.iloc[:0]) is None
+    assert text(product_headlines.pairs(frame)).startswith(says)
+    assert product_headlines.pairs(frame.iloc[:0]) is None
 
 
 def test_movers_add_up() -> None:
@@ -136,13 +136,13 @@ def test_movers_add_up() -> None:
             "revenue_before": [4000.0, 1000.0],
         }
     )
-    said = headlines.movers(moved, SCOPE)
+    said = product_headlines.movers(moved, SCOPE)
     assert text(said) == (
         "Products together earned £90 a week more like for like, mostly by volume (+£95)"
     )
     assert "mix −£5" in said.numbers
-    assert headlines.movers(moved.iloc[:0], SCOPE) is None
-    assert headlines.movers(moved.assign(change_pounds=0.0), SCOPE) is None
+    assert product_headlines.movers(moved.iloc[:0], SCOPE) is None
+    assert product_headlines.movers(moved.assign(change_pounds=0.0), SCOPE) is None
 
 
 def test_missing_days_are_summed() -> None:

@@ -14,7 +14,7 @@ from test_scopes import SCOPE
 from brewtopia_lib import charts
 from brewtopia_lib.pages import markup, page, pictures, tables
 from brewtopia_lib.pages.columns import Column, table
-from brewtopia_lib.pages.headlines import Headline
+from brewtopia_lib.pages.headline import Headline
 
 HEADLINE = Headline("Tea <b>leads</b>", "£5 & more")
 

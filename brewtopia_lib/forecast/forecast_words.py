@@ -6,7 +6,7 @@ import pandas as pd
 
 from brewtopia_lib.forecast import Forecast
 from brewtopia_lib.formats import count, percent, plural, pounds, records, weekday_and_day
-from brewtopia_lib.pages.headlines import Headline
+from brewtopia_lib.pages.headline import Headline
 
 
 def headline(made: Forecast, branch: str | None = None) -> Headline | None:

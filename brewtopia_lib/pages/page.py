@@ -19,7 +19,7 @@ from brewtopia_lib.formats import (
     records,
 )
 from brewtopia_lib.pages.chart_style import styled
-from brewtopia_lib.pages.headlines import Headline
+from brewtopia_lib.pages.headline import Headline
 from brewtopia_lib.pages.markup import NOTHING, Html, safe, side_by_side, style, together
 from brewtopia_lib.pages.pictures import for_mail, picture
 from brewtopia_lib.pages.scopes import Scope

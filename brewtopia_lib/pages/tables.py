@@ -7,9 +7,9 @@ import pandas as pd
 
 from brewtopia_lib.formats import count, full_day, percent, pounds, weekday_and_day
 from brewtopia_lib.pages.columns import Column, table
-from brewtopia_lib.pages.headlines import often_together, tender
 from brewtopia_lib.pages.markup import Html
 from brewtopia_lib.pages.page import change
+from brewtopia_lib.pages.product_headlines import often_together, tender
 from brewtopia_lib.pages.scopes import Scope
 
 

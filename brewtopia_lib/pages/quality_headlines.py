@@ -1,0 +1,55 @@
+"""What the frames on the quality of the data say in one sentence; pure."""
+
+import pandas as pd
+
+from brewtopia_lib.formats import (
+    count,
+    listed,
+    plural,
+    pounds,
+    records,
+)
+from brewtopia_lib.pages.headline import Headline
+
+
+def quality(covered: pd.DataFrame) -> Headline:
+    """How many raw rows were rejected, and what money is not counted because of it."""
+    row = records(covered)[0]
+    lost = pounds(row["revenue_not_counted"], pence=True)
+    text = (
+        f"{plural(row['rejected'], 'row')} could not be used: {lost} is not counted"
+        if row["rejected"]
+        else f"Every row of {plural(row['files'], 'file')} could be used"
+    )
+    return Headline(text, f"{count(row['orders'])} orders were counted.")
+
+
+def file_problems(files: pd.DataFrame) -> Headline:
+    """How many files had rejected rows or no rows at all."""
+    bad, empty = int((files["rejected"] > 0).sum()), int((files["rows"] == 0).sum())
+    numbers = f"{plural(len(files), 'file')} in all."
+    if not bad and not empty:
+        return Headline("No file has problems", numbers)
+    said = [f"{plural(bad, 'file')} with rejected rows"] if bad else []
+    said += [f"{plural(empty, 'file')} without any row"] if empty else []
+    return Headline(f"{listed(said)}, of {count(len(files))}", numbers)
+
+
+def mismatched_totals(rows: pd.DataFrame) -> Headline:
+    """How many orders have a total that is not the sum of their lines."""
+    if rows.empty:
+        return Headline("Every order’s total is the sum of its lines", "No order differs.")
+    apart = float(rows["difference"].astype(float).sum())
+    orders = plural(rows["orders"].sum(), "order")
+    worth = pounds(apart, pence=True, signed=True)
+    text = f"{orders} with a total that is not the sum of the lines: {worth} in all"
+    return Headline(text, text + ".")
+
+
+def look_alikes(rows: pd.DataFrame) -> Headline:
+    """How many products have names that look alike."""
+    if rows.empty:
+        return Headline("No two product names look alike", "Nothing was found.")
+    top = records(rows)[0]
+    text = f"{plural(len(rows), 'pair')} of products with names that look alike"
+    return Headline(text, f"For one, {top['product_a']} and {top['product_b']}.")
