@@ -28,7 +28,7 @@ QUIET = ["--no-sandbox", "--disable-quic", "--disable-background-networking", "-
 SMALLEST_PIXELS = 11
 
 IMAGES = """() => [...document.images].map(image => ({
-    source: image.currentSrc, loaded: image.naturalWidth, alt: image.alt,
+    source: image.currentSrc || image.src, loaded: image.naturalWidth, alt: image.alt,
     width: image.getBoundingClientRect().width }))"""
 TEXT_SIZES = """() => {
     const sizes = [];
