@@ -9,7 +9,7 @@ import tomllib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatch
-from functools import cached_property
+from functools import cached_property, lru_cache
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -300,7 +300,7 @@ class Feed(_Table):
         return sorted(set(self.columns) - _OPTIONAL_ROLES - set(self._places(header)))
 
     def _places(self, header: Sequence[str]) -> dict[str, int]:
-        cells = [folded_header(cell) for cell in header]
+        cells = _folded(tuple(header))
         found = {
             role: [cells.index(name) for name in names if name in cells]
             for role, names in self._headers.items()
@@ -314,6 +314,12 @@ class Feed(_Table):
             for role, names in self.columns.items()
             if isinstance(names, tuple)
         }
+
+
+@lru_cache(maxsize=1)
+def _folded(header: tuple[str, ...]) -> list[str]:
+    """The cells of a header as they are compared; each feed asks for those of the same file."""
+    return [folded_header(cell) for cell in header]
 
 
 def load_feeds(folder: Path | None = None) -> tuple[Feed, ...]:
