@@ -1,7 +1,7 @@
 """The findings at the top of a report: ranked, shown, said plainly, and fit for a mail."""
 
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 from typing import get_args
 
 import pytest
@@ -11,7 +11,9 @@ from test_scopes import SCOPE
 from brewtopia_lib.findings import Found
 from brewtopia_lib.findings.finding import Effect, Evidence, Finding, Kind, Said
 from brewtopia_lib.mail.digests import read_digest
+from brewtopia_lib.pages.chart_style import svg
 from brewtopia_lib.pages.finding_cards import MOST_CARDS, MOST_MAILED, top_findings, worth
+from brewtopia_lib.pages.finding_charts import evidence
 from brewtopia_lib.pages.markup import DIGEST, Html
 
 SCRIPT = "<script>alert(1)</script>"
@@ -103,3 +105,16 @@ def test_a_mail_begins_with_the_findings() -> None:
     assert digest.changes[0].png.startswith(b"\x89PNG")
     nothing = read_digest({"cells": [{"outputs": [{"data": {DIGEST: shown().digest}}]}]}, "Leeds")
     assert nothing.lead.startswith("Nothing surely changed")
+
+
+def test_the_date_of_a_shift_stands_clear_of_the_line() -> None:
+    """The label that dates a shift lies above all that the chart shows."""
+    weeks = tuple(str(date(2024, 1, 1) + timedelta(weeks=week)) for week in range(26))
+    level = Evidence("pounds a day", weeks, (900.0,) * 22 + (600.0,) * 4, (900.0,) * 26)
+    moved = replace(finding("level_shift", -2000.0), evidence=level, since=date(2024, 6, 3))
+    figure = evidence(moved)
+    svg(figure)
+    (axes,) = figure.axes
+    (label,) = [text for text in axes.texts if text.get_text() == "3 Jun"]
+    top = axes.transData.transform((0, 900))[1]
+    assert label.get_window_extent().y0 > top

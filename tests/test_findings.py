@@ -23,6 +23,7 @@ from brewtopia_lib.findings.guises import told
 from brewtopia_lib.findings.history import read_history
 from brewtopia_lib.findings.moves import against_chain, find_moves
 from brewtopia_lib.findings.product_findings import product_findings
+from brewtopia_lib.findings.steps import Steps, dated
 from brewtopia_lib.ingest import ingest
 from brewtopia_lib.sample import write_sample
 from brewtopia_lib.warehouse import Warehouse, open_warehouse
@@ -262,6 +263,15 @@ def test_a_level_shift_is_dated() -> None:
     assert (one.branch, one.direction) == ("Branch 00", "falling")
     assert one.since is not None
     assert abs((made_on(14) - one.since).days) <= 3
+
+
+def test_a_shift_is_dated_among_days_that_agree() -> None:
+    """Four days side by side, each nearly as likely, say more of the date than one by itself."""
+    gain = np.full((1, 90), 1.0)
+    gain[0, 30] = 10.0
+    gain[0, 59:63] = 9.5
+    (day,) = dated(Steps(np.ones((1, 90)), gain, np.ones((1, 90))), np.ones(1))
+    assert 59 <= day <= 62
 
 
 def test_a_shift_of_orders_and_revenue_is_seen_in_both() -> None:

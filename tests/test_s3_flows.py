@@ -309,9 +309,12 @@ def test_a_copy_that_nobody_reads_goes(s3: S3Server, tmp_path: Path) -> None:
     long_ago = (datetime.now() - timedelta(days=31)).timestamp()
     for path in (ledger, orders):
         os.utime(path, (long_ago, long_ago))
+    load_lake(here)
+    copy = ledger.stat().st_ino
     put_all(s3, {"one_more.csv": till([Order(day=20)])})
     clean_raw(here)
     assert ledger.exists()
+    assert ledger.stat().st_ino == copy
     assert not orders.exists()
     Path(here.warehouse).unlink()
     load_lake(here)
