@@ -3,6 +3,7 @@
 import hashlib
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from decimal import Decimal
@@ -11,7 +12,7 @@ from typing import Any
 import duckdb
 from duckdb import DuckDBPyConnection
 
-from brewtopia_lib.cleaning import clean_texts, connect, counts, rejected_by_reason
+from brewtopia_lib.cleaning import Cleaning, Counts, connect, rejected_by_reason
 from brewtopia_lib.cleaning.feeds import Feed, load_feeds
 from brewtopia_lib.cleaning.reading import RawText
 from brewtopia_lib.cleaning.recognition import Recognised, recognise
@@ -143,8 +144,6 @@ def clean_raw(
         with fetching(run.to_read(found), run.tell) as outcomes:
             for batch in _batches(run.fresh(outcomes)):
                 _clean_batch(connection, lake, batch, summary)
-                for one in batch:
-                    one.fetched.discard()
     summary.seconds = time.monotonic() - started
     return summary
 
@@ -264,37 +263,63 @@ class _Run:
         self._summary.failures.append((source, why))
 
 
-def _batches(objects: Iterable[_Ready]) -> Iterator[list[_Ready]]:
-    batch: list[_Ready] = []
-    size = 0
-    for one in objects:
-        batch.append(one)
+def _batches(objects: Iterator[_Ready]) -> Iterator[Iterator[_Ready]]:
+    for first in objects:
+        yield _batch(first, objects)
+
+
+def _batch(first: _Ready, others: Iterator[_Ready]) -> Iterator[_Ready]:
+    yield first
+    size = first.fetched.size
+    while size < _BATCH_BYTES and (one := next(others, None)) is not None:
+        yield one
         size += one.fetched.size
-        if size >= _BATCH_BYTES:
-            yield batch
-            batch, size = [], 0
-    if batch:
-        yield batch
+
+
+@dataclass
+class _Group:
+    """The files of a batch that one feed takes, or that have no rows."""
+
+    cleaning: Cleaning | None
+    files: list[_Ready] = field(default_factory=list)
+
+    def add(self, one: _Ready) -> None:
+        self.files.append(one)
+        if self.cleaning is not None and one.text is not None:
+            self.cleaning.add(one.text)
 
 
 def _clean_batch(
-    connection: DuckDBPyConnection, lake: Lake, batch: Sequence[_Ready], summary: CleanSummary
+    connection: DuckDBPyConnection, lake: Lake, batch: Iterable[_Ready], summary: CleanSummary
 ) -> None:
-    by_feed: dict[str, list[_Ready]] = {}
-    for one in batch:
-        by_feed.setdefault(one.feed.name if one.feed else "", []).append(one)
-    for group in by_feed.values():
-        try:
-            _clean_group(connection, lake, group, summary)
-        except duckdb.OutOfMemoryException as error:
-            raise LakeError(
-                f"cleaning ran out of memory or of disk for spilled data in {lake.location}: "
-                "free some space, or set BREWTOPIA_MEMORY_LIMIT"
-            ) from error
-        except (duckdb.DataError, duckdb.InvalidInputException, ValueError):
-            # Whatever one file brings that nobody thought of, the others shall not suffer.
-            for one in group:
-                _clean_alone(connection, lake, one, summary)
+    groups: dict[str, _Group] = {}
+    with ExitStack() as stack:
+        for one in batch:
+            name = one.feed.name if one.feed else ""
+            if name not in groups:
+                groups[name] = stack.enter_context(_group(connection, one.feed))
+            groups[name].add(one)
+        for group in groups.values():
+            try:
+                _clean_group(connection, lake, group, summary)
+            except duckdb.OutOfMemoryException as error:
+                raise LakeError(
+                    f"cleaning ran out of memory or of disk for spilled data in {lake.location}: "
+                    "free some space, or set BREWTOPIA_MEMORY_LIMIT"
+                ) from error
+            except (duckdb.DataError, duckdb.InvalidInputException, ValueError):
+                # Whatever one file brings that nobody thought of, the others shall not suffer.
+                for one in group.files:
+                    _clean_alone(connection, lake, one, summary)
+    for group in groups.values():
+        for one in group.files:
+            one.fetched.discard()
+
+
+@contextmanager
+def _group(connection: DuckDBPyConnection, feed: Feed | None) -> Iterator[_Group]:
+    with Cleaning(connection, feed) if feed is not None else nullcontext() as cleaning:
+        yield _Group(cleaning)
 
 
 def _clean_alone(
@@ -302,7 +327,9 @@ def _clean_alone(
 ) -> None:
     source = one.fetched.object.source
     try:
-        _clean_group(connection, lake, [one], summary)
+        with _group(connection, one.feed) as group:
+            group.add(one)
+            _clean_group(connection, lake, group, summary)
     except (duckdb.DataError, duckdb.InvalidInputException, ValueError) as error:
         # The engine's own words may quote a value of the file: they are not passed on.
         summary.failures.append(
@@ -311,15 +338,14 @@ def _clean_alone(
 
 
 def _clean_group(
-    connection: DuckDBPyConnection, lake: Lake, group: Sequence[_Ready], summary: CleanSummary
+    connection: DuckDBPyConnection, lake: Lake, group: _Group, summary: CleanSummary
 ) -> None:
-    feed = group[0].feed
-    results: dict[int, tuple[int, int, int, int, Decimal]] = {}
-    if feed is not None:
-        clean_texts(connection, feed, [one.text for one in group if one.text is not None])
-        results = counts(connection)
+    results: dict[int, Counts] = {}
+    if group.cleaning is not None:
+        connection = group.cleaning.connection
+        results = group.cleaning.finish()
     cleaned = []
-    for number, one in enumerate(group, start=1):
+    for number, one in enumerate(group.files, start=1):
         if not one.fetched.is_unchanged():
             source = one.fetched.object.source
             summary.failures.append(
@@ -327,19 +353,18 @@ def _clean_group(
             )
             continue
         object_no = one.text.object_no if one.text else number
-        rows, orders, lines, rejected, revenue = results.get(object_no, (0, 0, 0, 0, Decimal(0)))
         cleaned.append(
             CleanedObject(
                 object_no, one.fetched.object.source, one.fetched.version, one.fetched.as_of,
-                feed.name if feed else None, one.feed_digest, one.feeds_digest,
-                rows, orders, lines, rejected, revenue,
+                one.feed.name if one.feed else None, one.feed_digest, one.feeds_digest,
+                *results.get(object_no, Counts(0, 0, 0, 0, Decimal(0))),
             )
         )  # fmt: skip
     if not cleaned:
         return
-    lake.commit(connection, cleaned, has_rows=feed is not None)
+    lake.commit(connection, cleaned, has_rows=group.cleaning is not None)
     numbers = [one.object_no for one in cleaned]
-    if feed is not None:
+    if group.cleaning is not None:
         for reason, count, pounds in rejected_by_reason(connection, numbers):
             known = summary.rejected_by_reason.get(reason, 0)
             summary.rejected_by_reason[reason] = known + count

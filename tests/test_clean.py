@@ -371,9 +371,9 @@ def test_the_real_files_to_the_penny(real_data: Path, tmp_path: Path) -> None:
         with pytest.MonkeyPatch.context() as patch:
             if reader == "careful":
                 patch.setattr(
-                    brewtopia_lib.cleaning.reading._Reader,
-                    "read_fast",
-                    lambda _, texts: list(texts),
+                    brewtopia_lib.cleaning.reading.RawReader,
+                    "_read_fast",
+                    lambda _, texts, *where: list(texts),
                 )
             tried = try_folder(folder)
         made = tried.summary.clean

@@ -221,7 +221,9 @@ def test_damaged_files(tmp_path_factory: pytest.TempPathFactory, seed: int) -> N
     wanted = content(tried.settings)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
-            brewtopia_lib.cleaning.reading._Reader, "read_fast", lambda _, texts: list(texts)
+            brewtopia_lib.cleaning.reading.RawReader,
+            "_read_fast",
+            lambda _, texts, *where: list(texts),
         )
         careful = ingest_folder(folder / "careful", files)
     assert differing(wanted, content(careful.settings)) == []

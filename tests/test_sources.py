@@ -1,11 +1,11 @@
 """Raw files: which are found, under what key, and what tells one version from another."""
 
-import hashlib
 import os
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from blake3 import blake3
 from tills import write_files
 
 from brewtopia_lib.errors import SourceError
@@ -82,7 +82,7 @@ def test_a_version_is_the_content(tmp_path: Path) -> None:
     write_files(tmp_path, {"a.csv": b"x,y\n", "b.csv": b"x,y\n", "c.csv": b"x,y\n\n"})
     os.utime(tmp_path / "b.csv", (0, 0))
     versions = [fetched(tmp_path / name).version for name in ("a.csv", "b.csv", "c.csv")]
-    assert versions[0] == versions[1] == hashlib.sha256(b"x,y\n").hexdigest()
+    assert versions[0] == versions[1] == blake3(b"x,y\n").hexdigest()
     assert versions[2] != versions[0]
 
 
@@ -95,7 +95,7 @@ def test_small_and_large_files_are_told_alike(tmp_path: Path, size: int) -> None
     path.write_bytes(content)
     before = datetime.now(UTC).replace(tzinfo=None)
     found = fetched(path)
-    assert found.version == hashlib.sha256(content).hexdigest()
+    assert found.version == blake3(content).hexdigest()
     assert (found.size, found.head(100)) == (size, content[:100])
     assert found.lines == -(-size // len(row))
     assert (found.data is None) == (size > 8 << 20)

@@ -21,7 +21,7 @@ from functools import cache
 from html import escape
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, Self
 
 import duckdb
 import pandas as pd
@@ -29,7 +29,7 @@ from duckdb import DuckDBPyConnection
 
 from brewtopia_lib.cleaning.feeds import Feed, load_feeds
 from brewtopia_lib.cleaning.items import Item, item_parts, make_item, parse_item, split_items
-from brewtopia_lib.cleaning.reading import RawText, append, fill, read_raw
+from brewtopia_lib.cleaning.reading import RawReader, RawText, append, fill
 from brewtopia_lib.cleaning.recognition import Recognised, recognise, recognise_frame
 from brewtopia_lib.cleaning.values import parse_branch, parse_payment, parse_pence
 from brewtopia_lib.errors import SourceError
@@ -44,6 +44,16 @@ _ITEM_COLUMNS = (
 _MARK_COLUMNS = "high bigint, low bigint"
 _SHOWN = 5
 _LINE_TEXTS = ("product", "size", "flavour", "unit_price", "quantity", "line_total")
+
+
+class Counts(NamedTuple):
+    """What the rows of one object came to; revenue in pounds."""
+
+    rows: int
+    orders: int
+    lines: int
+    rejected: int
+    revenue: Decimal
 
 
 @dataclass(frozen=True, repr=False)
@@ -109,20 +119,22 @@ def clean(
     with closing(connect()) as connection, _recognised(raw, feeds) as found:
         for name in dict.fromkeys(one.feed.name if one.feed else "" for one in found):
             group = [one for one in found if (one.feed.name if one.feed else "") == name]
-            texts = [one.text for one in group if one.text is not None]
-            clean_texts(connection, group[0].feed or feeds[0], texts)
-            counts(connection)
-            fill(
-                connection, "sources", "object_no integer, source varchar",
-                [(one.text.object_no, one.source) for one in group if one.text is not None],
-            )  # fmt: skip
-            connection.execute(_sql("preview"))
-            parts.append(
-                [
-                    connection.execute(f"from preview_{table}").df()
-                    for table in ("orders", "sales", "rejects")
-                ]
-            )
+            with Cleaning(connection, group[0].feed or feeds[0]) as cleaning:
+                texts = [one.text for one in group if one.text is not None]
+                for text in texts:
+                    cleaning.add(text)
+                cleaning.finish()
+                fill(
+                    cleaning.connection, "sources", "object_no integer, source varchar",
+                    [(one.text.object_no, one.source) for one in group if one.text is not None],
+                )  # fmt: skip
+                cleaning.connection.execute(_sql("preview"))
+                parts.append(
+                    [
+                        cleaning.connection.execute(f"from preview_{table}").df()
+                        for table in ("orders", "sales", "rejects")
+                    ]
+                )
     return Cleaned(*(pd.concat(frames, ignore_index=True) for frames in zip(*parts, strict=True)))
 
 
@@ -163,31 +175,62 @@ def connect(temp_folder: Path | None = None, memory_limit: str | None = None) ->
     return connection
 
 
-def clean_texts(connection: DuckDBPyConnection, feed: Feed, texts: Sequence[RawText]) -> None:
-    """Clean objects of one feed into the connection's temp tables and views.
+class Cleaning:
+    """Objects of one feed on their way through the cleaning step, in tables of their own.
 
-    Leaves `clean_orders` (object_no, order_high, order_low, branch, sold_at, payment, total,
-    total_matches, basket_no), `clean_lines` (basket_no, line_no, item_no), `clean_items` (item_no,
-    product, size, flavour, quantity, unit_price, line_total) and `clean_rejects` (object_no,
-    line_number, reason, branch, sold_on, total, row_length).
+    They are read while more are added. A context manager, whose end drops the tables.
+
+    Attributes:
+        connection: where `finish` leaves `clean_orders` (object_no, order_high, order_low, branch,
+            sold_at, payment, total, total_matches, basket_no), `clean_lines` (basket_no, line_no,
+            item_no), `clean_items` (item_no, product, size, flavour, quantity, unit_price,
+            line_total) and `clean_rejects` (object_no, line_number, reason, branch, sold_on,
+            total, row_length).
     """
-    read_raw(connection, feed, texts)
-    connection.execute(_sql("date_order"))
-    connection.execute("set variable per_line = ?", [feed.per_line])
-    _parse_values(connection, feed)
-    if feed.per_line:
-        _parse_line_items(connection, feed)
-        connection.execute("set variable continuation = ?", [feed.continuation])
-        for step in ("lines", "sums", "orders_of_lines", "results_of_lines", "results"):
-            connection.execute(_sql(step))
-    else:
-        _parse_baskets(connection, feed)
-        for step in ("sums", "orders", "results_of_orders", "results"):
-            connection.execute(_sql(step))
-            if step == "orders" and _counted(connection, "parsed") != _counted(connection, "raw"):
-                # two texts have one key: as good as never, and rows would be there twice
-                connection.execute(_sql("new_keys"))
-                connection.execute(_sql("orders"))
+
+    def __init__(self, connection: DuckDBPyConnection, feed: Feed) -> None:
+        self.connection = connection.cursor()
+        self._feed = feed
+        self._reader = RawReader(self.connection, feed)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._reader.close()
+        self.connection.close()
+
+    def add(self, text: RawText) -> None:
+        """Take one more object."""
+        self._reader.add(text)
+
+    def finish(self) -> dict[int, Counts]:
+        """Clean what was added; gives object_no → what it came to.
+
+        Raises duckdb.Error for what the engine cannot hold and where it has no room, and ValueError
+        if a row is neither kept nor rejected: then nothing may be published.
+        """
+        self._reader.finish()
+        connection, feed = self.connection, self._feed
+        connection.execute(_sql("date_order"))
+        connection.execute("set variable per_line = ?", [feed.per_line])
+        _parse_values(connection, feed)
+        if feed.per_line:
+            _parse_line_items(connection, feed)
+            connection.execute("set variable continuation = ?", [feed.continuation])
+            for step in ("lines", "sums", "orders_of_lines", "results_of_lines", "results"):
+                connection.execute(_sql(step))
+        else:
+            _parse_baskets(connection, feed)
+            for step in ("sums", "orders", "results_of_orders", "results"):
+                connection.execute(_sql(step))
+                if step == "orders" and _counted(connection, "parsed") != _counted(
+                    connection, "raw"
+                ):
+                    # two texts have one key: as good as never, and rows would be there twice
+                    connection.execute(_sql("new_keys"))
+                    connection.execute(_sql("orders"))
+        return _counts(connection)
 
 
 def _counted(connection: DuckDBPyConnection, table: str) -> int:
@@ -339,16 +382,12 @@ def _sql(name: str) -> str:
     return (resources.files("brewtopia_lib") / "sql" / "clean" / f"{name}.sql").read_text("utf-8")
 
 
-def counts(connection: DuckDBPyConnection) -> dict[int, tuple[int, int, int, int, Decimal]]:
-    """object_no → rows, orders, lines, rejected rows and revenue (pounds) of what was cleaned.
-
-    Raises ValueError if a row is neither kept nor rejected: then nothing may be published.
-    """
+def _counts(connection: DuckDBPyConnection) -> dict[int, Counts]:
     result = {}
     for object_no, *numbers, revenue, accounted in connection.execute(_sql("counts")).fetchall():
         if not accounted:
             raise ValueError(f"rows of object {object_no} are not accounted for")
-        result[object_no] = (*numbers, revenue)
+        result[object_no] = Counts._make((*numbers, revenue))
     return result
 
 

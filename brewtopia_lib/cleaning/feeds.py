@@ -3,12 +3,12 @@
 A feed is an allow-list: a column it does not name is never read past the parser.
 """
 
+import fnmatch
 import hashlib
 import re
 import tomllib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from fnmatch import fnmatch
 from functools import cached_property, lru_cache
 from importlib import resources
 from pathlib import Path
@@ -260,7 +260,11 @@ class Feed(_Table):
         return text.strip().casefold() in self.nulls
 
     def takes_name(self, file_name: str) -> bool:
-        return fnmatch(file_name.casefold(), self.file.name.casefold())
+        return self._name_pattern.fullmatch(file_name.casefold()) is not None
+
+    @cached_property
+    def _name_pattern(self) -> re.Pattern[str]:
+        return re.compile(fnmatch.translate(self.file.name.casefold()))
 
     def branch_of(self, file_name: str) -> str | None:
         """The branch that every row of a file belongs to, where no column has it.
@@ -300,26 +304,33 @@ class Feed(_Table):
         return sorted(set(self.columns) - _OPTIONAL_ROLES - set(self._places(header)))
 
     def _places(self, header: Sequence[str]) -> dict[str, int]:
+        """Role → the first column of the name that comes first among the role's names."""
         cells = _folded(tuple(header))
-        found = {
-            role: [cells.index(name) for name in names if name in cells]
-            for role, names in self._headers.items()
-        }
-        return {role: places[0] for role, places in found.items() if places}
+        found = [
+            (rank, role, cells[name]) for name in cells for rank, role in self._roles.get(name, ())
+        ]
+        return {role: place for _, role, place in sorted(found, reverse=True)}
 
     @cached_property
-    def _headers(self) -> dict[str, list[str]]:
-        return {
-            role: [folded_header(name) for name in names]
-            for role, names in self.columns.items()
-            if isinstance(names, tuple)
-        }
+    def _roles(self) -> dict[str, list[tuple[int, str]]]:
+        """A column's name → the roles that it may have, each with the name's rank among others."""
+        roles: dict[str, list[tuple[int, str]]] = {}
+        for role, names in self.columns.items():
+            for rank, name in enumerate(names if isinstance(names, tuple) else ()):
+                roles.setdefault(folded_header(name), []).append((rank, role))
+        return roles
 
 
 @lru_cache(maxsize=1)
-def _folded(header: tuple[str, ...]) -> list[str]:
-    """The cells of a header as they are compared; each feed asks for those of the same file."""
-    return [folded_header(cell) for cell in header]
+def _folded(header: tuple[str, ...]) -> dict[str, int]:
+    """The names of a header as they are compared, and where each stands first.
+
+    Each feed asks for those of the same file.
+    """
+    places: dict[str, int] = {}
+    for place, cell in enumerate(header):
+        places.setdefault(folded_header(cell), place)
+    return places
 
 
 def load_feeds(folder: Path | None = None) -> tuple[Feed, ...]:

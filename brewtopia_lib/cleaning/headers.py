@@ -18,6 +18,10 @@ _HEADER_WORDS = frozenset(
 )  # fmt: skip
 
 
+_WORD = re.compile(r"[^\W_]+")
+_BETWEEN_WORDS = re.compile(r"[\s_/()£-]+")
+
+
 def looks_like_header(cells: Sequence[str]) -> bool:
     """Whether a first row holds names of columns: mostly known ones, or words without a digit."""
     known = sum(map(_is_header_word, cells))
@@ -34,9 +38,9 @@ def shown_header(cells: Sequence[str]) -> str:
 
 def folded_header(cell: str) -> str:
     """A column's name as it is compared: its words, whatever their case and what parts them."""
-    return " ".join(re.findall(r"[^\W_]+", cell.casefold())) or cell.strip()
+    return " ".join(_WORD.findall(cell.casefold())) or cell.strip()
 
 
 def _is_header_word(cell: str) -> bool:
-    words = {word for word in re.split(r"[\s_/()£-]+", cell.strip().casefold()) if word}
+    words = {word for word in _BETWEEN_WORDS.split(cell.strip().casefold()) if word}
     return bool(words) and words <= _HEADER_WORDS

@@ -8,9 +8,9 @@ import codecs
 import os
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -19,7 +19,8 @@ import pandas as pd
 from duckdb import DuckDBPyConnection
 
 from brewtopia_lib.cleaning.feeds import Feed
-from brewtopia_lib.sources.records import MAX_ROW_BYTES, Record, read_records
+from brewtopia_lib.sources import Fetched
+from brewtopia_lib.sources.records import MAX_ROW_BYTES, Record, count_byte, read_records
 
 ORDER_ROLES = ("sold_at", "branch", "items", "total", "payment")
 LINE_ROLES = (
@@ -44,7 +45,7 @@ _SOLD_AT = (
     "case when year(read_at) between 1990 and 2100 then read_at end as sold_at,"
     " case when sold_at is null then time end as unread_time"
 )
-_BLOCK_BYTES = 64 << 20
+_BLOCK_BYTES = 32 << 20
 _BLOCK_ROWS = 50_000
 
 
@@ -58,8 +59,8 @@ class RawText:
         width: how many fields a row has.
         skip_lines: physical lines before the first row, the header's included.
         branch: the branch of every row, where no column has it.
-        lines: how many lines `data` or `path` has, if the fast reader may try it.
-        data, path, records: exactly one of them says where the text is.
+        lines: how many lines it has, if the fast reader may try it.
+        fetched, records: exactly one of them says where the text is.
     """
 
     object_no: int
@@ -68,8 +69,7 @@ class RawText:
     skip_lines: int = 0
     branch: str | None = None
     lines: int | None = None
-    data: bytes | None = None
-    path: Path | None = None
+    fetched: Fetched | None = None
     records: Callable[[], Iterator[Record]] | None = None
 
 
@@ -81,95 +81,116 @@ def fill(
     append(connection, table, rows)
 
 
-def read_raw(connection: DuckDBPyConnection, feed: Feed, texts: Sequence[RawText]) -> None:
-    """Fill the temp tables raw, broken and object from objects of one feed."""
-    roles = LINE_ROLES if feed.per_line else ORDER_ROLES
-    columns = ", ".join(
-        f'"{role}" {"timestamp" if role == "sold_at" else "varchar"}' for role in roles
-    )
-    reader = _Reader(connection, feed, roles, secrets.randbits(63))
-    connection.execute("set variable timestamp_formats = ?", [list(feed.timestamp.formats)])
-    # where none has another way round, the same ones find nothing again
-    swapped = feed.timestamp.swapped_formats or feed.timestamp.formats
-    connection.execute("set variable swapped_formats = ?", [list(swapped)])
-    fill(
-        connection, "raw",
-        "object_no integer, line_number bigint, row_hash ubigint, unread_time varchar,"
-        f" {columns}, {', '.join(f'{key} ubigint' for key in reader.keys)}", [],
-    )  # fmt: skip
-    fill(
-        connection, "broken",
-        "object_no integer, line_number bigint, reason varchar, row_length bigint", [],
-    )  # fmt: skip
-    fill(
-        connection, "object", "object_no integer, branch varchar, first_line bigint",
-        [(text.object_no, text.branch, text.skip_lines + 1) for text in texts],
-    )  # fmt: skip
-    reader.read_carefully(reader.read_fast(texts))
+class RawReader:
+    """Fills the temp tables raw, broken and object of a connection from objects of one feed.
 
+    What was added is read in the background while more is prepared: nobody else may use the
+    connection until `finish`, and `close` must follow.
+    """
 
-@dataclass(frozen=True)
-class _Reader:
-    connection: DuckDBPyConnection
-    feed: Feed
-    roles: Sequence[str]
-    # Rows are compared by salted hashes of all their fields, so that nothing of a field that the
-    # feed does not name can be told from what a crash might leave behind.
-    salt: int
+    def __init__(self, connection: DuckDBPyConnection, feed: Feed) -> None:
+        self._connection = connection
+        self._feed = feed
+        self._roles = LINE_ROLES if feed.per_line else ORDER_ROLES
+        known = {"object_no", *self._roles}
+        self._keys = {key: parts for key, parts in KEYS.items() if known.issuperset(parts)}
+        # Rows are compared by salted hashes of all their fields, so that nothing of a field that
+        # the feed does not name can be told from what a crash might leave behind.
+        self._salt = secrets.randbits(63)
+        self._objects: list[tuple[int, str | None, int]] = []
+        self._careful: list[RawText] = []
+        self._blocks: dict[tuple[Any, ...], _Block] = {}
+        self._pool = ThreadPoolExecutor(1)
+        self._reads: list[Future[list[RawText]]] = []
+        connection.execute("set variable timestamp_formats = ?", [list(feed.timestamp.formats)])
+        # where none has another way round, the same ones find nothing again
+        swapped = feed.timestamp.swapped_formats or feed.timestamp.formats
+        connection.execute("set variable swapped_formats = ?", [list(swapped)])
+        columns = ", ".join(
+            f'"{role}" {"timestamp" if role == "sold_at" else "varchar"}' for role in self._roles
+        )
+        fill(
+            connection, "raw",
+            "object_no integer, line_number bigint, row_hash ubigint, unread_time varchar,"
+            f" {columns}, {', '.join(f'{key} ubigint' for key in self._keys)}", [],
+        )  # fmt: skip
+        fill(
+            connection, "broken",
+            "object_no integer, line_number bigint, reason varchar, row_length bigint", [],
+        )  # fmt: skip
 
-    @property
-    def keys(self) -> dict[str, tuple[str, ...]]:
-        known = {"object_no", *self.roles}
-        return {key: parts for key, parts in KEYS.items() if known.issuperset(parts)}
+    def add(self, text: RawText) -> None:
+        """Take one more object; small ones of one shape are read many at a time."""
+        self._objects.append((text.object_no, text.branch, text.skip_lines + 1))
+        fetched = text.fetched
+        if fetched is None or text.lines is None:
+            self._careful.append(text)
+        elif fetched.data is None and _is_plain(fetched.path):
+            self._start(self._read_fast, [text], str(fetched.path), True)
+        elif fetched.data is None or not _can_share_memory() or self._has_odd_quotes(fetched.data):
+            self._careful.append(text)
+        else:
+            shape = (text.width, *text.layout.items())
+            block = self._blocks.setdefault(shape, _Block())
+            block.add(text, fetched.data, self._feed.file.delimiter)
+            fetched.forget()
+            if block.size >= _BLOCK_BYTES:
+                self._start(self._read_block, self._blocks.pop(shape))
 
-    def read_fast(self, texts: Iterable[RawText]) -> list[RawText]:
-        """Read what is well formed; gives back the objects that are not.
+    def finish(self) -> None:
+        """Read what is left.
 
-        Small objects are read as one text, each row led by its object's number, from memory that
-        no file system sees. An object counts as read when it gave as many rows as it has lines.
+        Raises duckdb.Error for what the engine cannot hold, and where it has no room.
         """
-        careful: list[RawText] = []
-        blocks: dict[tuple[Any, ...], list[RawText]] = {}
-        for text in texts:
-            if text.lines is None or (text.path is not None and not _is_plain(text.path)):
-                careful.append(text)
-            elif text.path is not None:
-                careful += self._read_block([text], str(text.path))
-            elif not _can_share_memory() or self._has_odd_quotes(text):
-                careful.append(text)
-            else:
-                blocks.setdefault((text.width, *text.layout.items()), []).append(text)
-        for block in blocks.values():
-            for part in _parts(block):
-                rows = (_led(text, self.feed.file.delimiter) for text in part)
-                try:
-                    with _memory_file(rows) as path:
-                        careful += self._read_block(part, path)
-                except OSError:  # there is no room for another copy
-                    careful += part
-        return careful
+        for block in self._blocks.values():
+            self._start(self._read_block, block)
+        self._blocks.clear()
+        for read in self._reads:
+            self._careful += read.result()
+        fill(
+            self._connection, "object", "object_no integer, branch varchar, first_line bigint",
+            self._objects,
+        )  # fmt: skip
+        self._read_carefully(self._careful)
 
-    def _has_odd_quotes(self, text: RawText) -> bool:
-        quote = self.feed.file.quote.encode()
-        return bool(quote) and (text.data or b"").count(quote) % 2 == 1
+    def close(self) -> None:
+        """Stop what is still being read."""
+        if not all(read.done() for read in self._reads):
+            self._connection.interrupt()
+        self._pool.shutdown(cancel_futures=True)
 
-    def _read_block(self, texts: Sequence[RawText], path: str) -> list[RawText]:
+    def _has_odd_quotes(self, data: bytes) -> bool:
+        quote = self._feed.file.quote.encode()
+        return bool(quote) and count_byte(data, quote) % 2 == 1
+
+    def _start(self, read: Callable[..., list[RawText]], *what: Any) -> None:
+        wait(self._reads)  # so that no more than two blocks are held
+        self._reads.append(self._pool.submit(read, *what))
+
+    def _read_block(self, block: "_Block") -> list[RawText]:
+        try:
+            with block.written() as path:
+                return self._read_fast(block.texts, path, False)
+        except OSError:  # there is no room for another copy
+            return block.texts
+
+    def _read_fast(self, texts: Sequence[RawText], path: str, alone: bool) -> list[RawText]:
+        """Read objects of one shape; gives back those that gave not as many rows as lines."""
         first = texts[0]
-        alone = first.path is not None
         names = [f"c{index}" for index in range(first.width)]
         # DuckDB overlooks empty fields beyond the last: so one more is declared, and what a row
         # does not have is null, which nothing that it has is: a text with NULs is not read here.
         typed = ({} if alone else {"object_no": "integer"}) | dict.fromkeys(
             [*names, "beyond"], "varchar"
         )
-        file = self.feed.file
+        file = self._feed.file
         # a key says all that its texts do, so that no text is hashed twice
-        keyed = {first.layout.get(role) for parts in self.keys.values() for role in parts}
-        whole_row = [name for index, name in enumerate(names) if index not in keyed] + [*self.keys]
+        keyed = {first.layout.get(role) for parts in self._keys.values() for role in parts}
+        whole_row = [name for index, name in enumerate(names) if index not in keyed] + [*self._keys]
         query = (
             f"insert into raw by name select {f'{first.object_no} as' if alone else ''} object_no,"
-            f" {_SOLD_AT}, {', '.join(_role_texts(self.roles, first.layout))},"
-            f" {self._key_columns()}, hash({self.salt}, {', '.join(whole_row)}) as row_hash"
+            f" {_SOLD_AT}, {', '.join(_role_texts(self._roles, first.layout))},"
+            f" {self._key_columns()}, hash({self._salt}, {', '.join(whole_row)}) as row_hash"
             f" from (select *, {_time_text(first.layout)} as time, {_READ_AT} as read_at"
             " from read_csv(?, auto_detect = false, header = false, columns = ?, delim = ?,"
             " quote = ?, escape = ?, skip = ?, ignore_errors = true, null_padding = true,"
@@ -182,31 +203,31 @@ class _Reader:
             first.skip_lines if alone else 0, MAX_ROW_BYTES,
         ]  # fmt: skip
         try:
-            read = self.connection.execute(query, [*values, True]).fetchone()
+            read = self._connection.execute(query, [*values, True]).fetchone()
         except duckdb.Error:  # line ends inside quotes are for one thread only
-            read = self.connection.execute(query, [*values, False]).fetchone()
+            read = self._connection.execute(query, [*values, False]).fetchone()
         expected = {text.object_no: (text.lines or 0) - text.skip_lines for text in texts}
         if alone and read is not None and read[0] == expected[first.object_no]:
             return []
         rows: dict[int, int] = dict(
-            self.connection.execute(
+            self._connection.execute(
                 "select object_no, count(*) from raw where object_no between ? and ? group by 1",
                 [min(expected), max(expected)],
             ).fetchall()
         )
         failed = [text for text in texts if rows.get(text.object_no, 0) != expected[text.object_no]]
         if failed:
-            self.connection.execute(
+            self._connection.execute(
                 "delete from raw where object_no in (select unnest(?))",
                 [[text.object_no for text in failed]],
             )
         return failed
 
-    def read_carefully(self, texts: Iterable[RawText]) -> None:
+    def _read_carefully(self, texts: Iterable[RawText]) -> None:
         rows: list[tuple[Any, ...]] = []
         broken: list[tuple[Any, ...]] = []
         for text in texts:
-            cells = [text.layout.get(role) for role in self.roles]
+            cells = [text.layout.get(role) for role in self._roles]
             date, time = text.layout.get("date"), text.layout.get("time")
             for record in self._records(text):
                 fields, problem = record.fields, record.problem
@@ -221,39 +242,34 @@ class _Reader:
                     continue
                 values = ["" if cell is None else fields[cell] for cell in cells]
                 if date is not None and time is not None:
-                    values[self.roles.index("sold_at")] = f"{fields[date]} {fields[time]}"
-                digest = hash((self.salt, fields)) & 0xFFFF_FFFF_FFFF_FFFF
+                    values[self._roles.index("sold_at")] = f"{fields[date]} {fields[time]}"
+                digest = hash((self._salt, fields)) & 0xFFFF_FFFF_FFFF_FFFF
                 rows.append((text.object_no, record.line_number, digest, *values))
         self._append_rows(rows, broken)
 
     def _append_rows(
         self, rows: Sequence[tuple[Any, ...]], broken: Sequence[tuple[Any, ...]]
     ) -> None:
-        names = ["object_no", "line_number", "row_hash", *self.roles]
+        names = ["object_no", "line_number", "row_hash", *self._roles]
         query = (
             f"by name select * exclude (time, read_at), {_SOLD_AT}, {self._key_columns()}"
             f" from (select * exclude (sold_at) replace (cast(object_no as integer) as object_no),"
             f" sold_at as time, {_READ_AT} as read_at from appended)"
         )
-        append(self.connection, "raw", rows, names, query)
-        append(self.connection, "broken", broken)
+        append(self._connection, "raw", rows, names, query)
+        append(self._connection, "broken", broken)
 
     def _key_columns(self) -> str:
         """SQL for the keys, of columns that the same query names."""
-        return ", ".join(f"hash({', '.join(parts)}) as {key}" for key, parts in self.keys.items())
+        return ", ".join(f"hash({', '.join(parts)}) as {key}" for key, parts in self._keys.items())
 
     def _records(self, text: RawText) -> Iterator[Record]:
         if text.records is not None:
             yield from text.records()
             return
-        stream: BinaryIO
-        if text.data is not None:
-            stream = BytesIO(text.data)
-        else:
-            assert text.path is not None
-            stream = text.path.open("rb")
-        with stream:
-            for record in read_records(stream, self.feed.file.delimiter, self.feed.file.quote):
+        assert text.fetched is not None
+        with text.fetched.open() as stream:
+            for record in read_records(stream, self._feed.file.delimiter, self._feed.file.quote):
                 if record.line_number > text.skip_lines:
                     yield record
 
@@ -296,23 +312,45 @@ def _can_share_memory() -> bool:
     return hasattr(os, "memfd_create") and os.path.isdir("/proc/self/fd")
 
 
-def _parts(texts: Iterable[RawText]) -> Iterator[list[RawText]]:
-    part: list[RawText] = []
-    size = 0
-    for text in texts:
-        part.append(text)
-        size += len(text.data or b"")
-        if size >= _BLOCK_BYTES:
-            yield part
-            part, size = [], 0
-    if part:
-        yield part
+class _Block:
+    """Small objects of one shape as one text, each row led by its object's number.
+
+    It lies in memory of this process only, which no file system sees and which goes with it.
+    """
+
+    def __init__(self) -> None:
+        self.texts: list[RawText] = []
+        self.size = 0
+        self._stream: BinaryIO | None = None
+        self._error: OSError | None = None
+
+    def add(self, text: RawText, data: bytes, delimiter: str) -> None:
+        self.texts.append(text)
+        self.size += len(data)
+        try:
+            if self._stream is None:
+                self._stream = os.fdopen(os.memfd_create("till-rows", os.MFD_CLOEXEC), "wb")
+            if self._error is None:
+                self._stream.write(_led(text, data, delimiter))
+        except OSError as error:
+            self._error = error
+
+    @contextmanager
+    def written(self) -> Iterator[str]:
+        """A path to the text, for as long as the context lasts.
+
+        Raises OSError where there was no room for it.
+        """
+        if self._error is not None or self._stream is None:
+            raise self._error or OSError("nothing was written")
+        with self._stream as stream:
+            stream.flush()
+            yield f"/proc/self/fd/{stream.fileno()}"
 
 
-def _led(text: RawText, delimiter: str) -> bytes:
+def _led(text: RawText, data: bytes, delimiter: str) -> bytes:
     """The rows of an object, each led by the object's number."""
-    body = text.data or b""
-    body = body.removeprefix(codecs.BOM_UTF8).replace(b"\r\n", b"\n").rstrip(b"\n")
+    body = data.removeprefix(codecs.BOM_UTF8).replace(b"\r\n", b"\n").rstrip(b"\n")
     if text.skip_lines:
         parts = body.split(b"\n", text.skip_lines)
         body = parts[-1] if len(parts) > text.skip_lines else b""
@@ -320,15 +358,3 @@ def _led(text: RawText, delimiter: str) -> bytes:
         return b""
     lead = f"{text.object_no}{delimiter}".encode()
     return lead + body.replace(b"\n", b"\n" + lead) + b"\n"
-
-
-@contextmanager
-def _memory_file(parts: Iterable[bytes]) -> Iterator[str]:
-    """A path to text that lives in this process's memory only and goes with it."""
-    descriptor = os.memfd_create("till-rows", os.MFD_CLOEXEC)
-    try:
-        with os.fdopen(descriptor, "wb", closefd=False) as stream:
-            stream.writelines(parts)
-        yield f"/proc/self/fd/{descriptor}"
-    finally:
-        os.close(descriptor)

@@ -47,9 +47,8 @@ def recognise(fetched: Fetched, feeds: Sequence[Feed], object_no: int) -> Recogn
         return Recognised(fetched.object.source, None, None)
     branch = choice.feed.branch_of(fetched.object.name)
     text = RawText(
-        object_no, choice.layout, choice.width, choice.skip_lines, branch, fetched.lines,
-        data=fetched.data, path=None if fetched.data is not None else fetched.path,
-    )  # fmt: skip
+        object_no, choice.layout, choice.width, choice.skip_lines, branch, fetched.lines, fetched
+    )
     return Recognised(fetched.object.source, choice.feed, text)
 
 

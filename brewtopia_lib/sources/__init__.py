@@ -1,15 +1,16 @@
 """Raw till files: list them, read them, and tell one version from another."""
 
 import errno
-import hashlib
 import os
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
+
+from blake3 import blake3
 
 from brewtopia_lib.errors import SourceError
 from brewtopia_lib.settings import without_secrets
@@ -42,20 +43,20 @@ class RawObject:
     modified: datetime | None = None
     size: int = 0
 
-    @property
+    @cached_property
     def name(self) -> str:
         return _readable(Path(self.path.name))
 
 
-@dataclass(frozen=True)
+@dataclass
 class Fetched:
     """What a raw file held at one moment.
 
     Attributes:
-        version: SHA-256 of its bytes, or its ETag; another content is another version.
+        version: BLAKE3 hash of its bytes, or its ETag; another content is another version.
         as_of: when it held this content (UTC, naive).
         counted: its lines, counted while they were read, if `data` is None.
-        data: its bytes where they are few, else None.
+        data: its bytes where they are few, until `forget`; else None.
         path: where its bytes are if `data` is None: the file itself, or a copy of it.
         stamp: what tells the file itself from a later one; None for a copy, which nobody changes.
     """
@@ -88,6 +89,11 @@ class Fetched:
             return self.stamp is None or _stamp(os.stat(self.path)) == self.stamp
         except OSError:
             return False
+
+    def forget(self) -> None:
+        """Let go of the bytes, if they can be read again."""
+        if self.stamp is not None:
+            self.data = None
 
     def discard(self) -> None:
         """Remove the copy, if it is one."""
@@ -130,7 +136,7 @@ def fetch(raw_object: RawObject) -> Fetched:
     """
     path = raw_object.path
     assert isinstance(path, Path), "objects on S3 are read by fetching()"
-    digest = hashlib.sha256()
+    digest = blake3()
     as_of = datetime.now(UTC).replace(tzinfo=None)
     try:
         if path.exists() and not path.is_file():  # a pipe would never end
@@ -146,17 +152,13 @@ def fetch(raw_object: RawObject) -> Fetched:
                 )
 
             def chunks() -> Iterator[bytes]:
-                hashed = None
                 while chunk := stream.read(_READ_BYTES):
-                    if hashed is not None:
-                        hashed.result()  # so that no more than two are held
-                    hashed = pool.submit(digest.update, chunk)
+                    digest.update(chunk)
                     yield chunk
 
-            with ThreadPoolExecutor(1) as pool:  # hashing leaves other threads their turn
-                lines = count_lines(chunks())
-                for _ in chunks():
-                    pass
+            lines = count_lines(chunks())
+            for _ in chunks():
+                pass
             return Fetched(raw_object, digest.hexdigest(), as_of, size, lines, None, path, stamp)
     except OSError as error:
         raise SourceError(
