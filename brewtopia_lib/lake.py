@@ -14,6 +14,8 @@ import os
 import re
 import secrets
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -128,11 +130,10 @@ class Lake:
         if len(self._not_catalogued) >= CATALOGUED_AT_ONCE:
             listed = ", ".join(map(quoted, self._not_catalogued))
             name = f"{self._not_catalogued[-1]}-{secrets.token_hex(4)}"
-            self._publish(
-                connection,
-                f"catalogue/{name}.parquet",
-                f"select * from lake_objects where batch in ({listed}) order by batch, object_no",
+            query = (
+                f"select * from lake_objects where batch in ({listed}) order by batch, object_no"
             )
+            self._written(connection, f"catalogue/{name}.parquet", query).close()
             self._not_catalogued = []
 
     def attach(self, connection: DuckDBPyConnection) -> None:
@@ -256,31 +257,41 @@ class Lake:
                 for one in objects
             ],
         )  # fmt: skip
-        queries = {"objects": "select * from batch_objects order by object_no"}
-        if has_rows:
-            # one value of a type of its own is written without a look at each row
-            named = f"cast({quoted(batch)} as enum ({quoted(batch)})) as batch"
-            queries = {
-                "orders": f"select {named}, * from clean_orders",
-                "lines": f"select {named}, * from clean_lines",
-                "items": f"select {named}, * from clean_items",
-                "rejects": f"select {named}, * from clean_rejects order by object_no, line_number",
-            } | queries
+        # one value of a type of its own is written without a look at each row
+        named = f"cast({quoted(batch)} as enum ({quoted(batch)})) as batch"
+        queries = {
+            "orders": f"select {named}, * from clean_orders",
+            "lines": f"select {named}, * from clean_lines",
+            "items": f"select {named}, * from clean_items",
+            "rejects": f"select {named}, * from clean_rejects order by object_no, line_number",
+        }
         try:
-            for table, query in queries.items():
-                self._publish(connection, f"{table}/{batch}.parquet", query)
+            with ThreadPoolExecutor(1) as pool:  # each is published while the next is written
+                published = [
+                    pool.submit(self._written(connection, f"{table}/{batch}.parquet", query).close)
+                    for table, query in (queries.items() if has_rows else ())
+                ]
+                for publishing in published:
+                    publishing.result()
+            query = "select * from batch_objects order by object_no"
+            self._written(connection, f"objects/{batch}.parquet", query).close()
         except (OSError, duckdb.IOException) as error:
-            self._store.delete([f"{table}/{batch}.parquet" for table in queries])
+            self._store.delete([f"{table}/{batch}.parquet" for table in (*ROW_TABLES, "objects")])
             raise LakeError(
                 f"the lake {self.location} cannot be written: {disk_trouble(error)}; nothing of "
                 "this batch was kept: free some space or set BREWTOPIA_LAKE, and run again"
             ) from error
 
-    def _publish(self, connection: DuckDBPyConnection, name: str, query: str) -> None:
-        with self._store.publish(name) as draft:
+    def _written(self, connection: DuckDBPyConnection, name: str, query: str) -> ExitStack:
+        """Write a file; closing what this gives publishes it."""
+        with ExitStack() as publishing:
+            draft = publishing.enter_context(self._store.publish(name))
+            # a column of more distinct values than that is not worth a dictionary
             connection.execute(
-                f"copy ({query}) to {quoted(str(draft))} (format parquet, compression snappy)"
+                f"copy ({query}) to {quoted(str(draft))}"
+                " (format parquet, compression snappy, dictionary_size_limit 1000)"
             )
+            return publishing.pop_all()
 
     def _drop_uncommitted(self) -> None:
         abandoned = datetime.now(UTC).replace(tzinfo=None) - ABANDONED_AFTER
