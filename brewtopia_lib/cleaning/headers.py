@@ -18,6 +18,7 @@ _HEADER_WORDS = frozenset(
 )  # fmt: skip
 
 
+_DIGIT = re.compile(r"\d")
 _WORD = re.compile(r"[^\W_]+")
 _BETWEEN_WORDS = re.compile(r"[\s_/()£-]+")
 
@@ -25,7 +26,7 @@ _BETWEEN_WORDS = re.compile(r"[\s_/()£-]+")
 def looks_like_header(cells: Sequence[str]) -> bool:
     """Whether a first row holds names of columns: mostly known ones, or words without a digit."""
     known = sum(map(_is_header_word, cells))
-    is_wordy = all(cell.strip() and not re.search(r"\d", cell) for cell in cells)
+    is_wordy = all(cell.strip() and not _DIGIT.search(cell) for cell in cells)
     return 2 * known >= len(cells) or (known > 0 and is_wordy)
 
 
@@ -42,5 +43,7 @@ def folded_header(cell: str) -> str:
 
 
 def _is_header_word(cell: str) -> bool:
+    if _DIGIT.search(cell):
+        return False
     words = {word for word in _BETWEEN_WORDS.split(cell.strip().casefold()) if word}
     return bool(words) and words <= _HEADER_WORDS

@@ -350,7 +350,10 @@ class _Block:
 
 def _led(text: RawText, data: bytes, delimiter: str) -> bytes:
     """The rows of an object, each led by the object's number."""
-    body = data.removeprefix(codecs.BOM_UTF8).replace(b"\r\n", b"\n").rstrip(b"\n")
+    body = data.removeprefix(codecs.BOM_UTF8)
+    if b"\r" in body:  # one mark is looked for much more quickly than two
+        body = body.replace(b"\r\n", b"\n")
+    body = body.rstrip(b"\n")
     if text.skip_lines:
         parts = body.split(b"\n", text.skip_lines)
         body = parts[-1] if len(parts) > text.skip_lines else b""

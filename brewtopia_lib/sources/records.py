@@ -250,17 +250,21 @@ def _lines(chunks: Iterable[bytes]) -> Iterator[_Line]:
         # A carriage return at the very end may be half of a CRLF: it waits for the next chunk.
         if data.endswith(b"\r"):
             data, rest = data[:-1], b"\r"
-        parts = _LINE_END.split(data)
+        parts = _split_lines(data)
         rest = parts.pop() + rest
         for part in parts:
             yield _line(number, part, skipped)
             number, skipped = number + 1, 0
         if len(rest) > MAX_ROW_BYTES + 1:
             skipped, rest = skipped + len(rest.rstrip(b"\r")), rest[len(rest.rstrip(b"\r")) :]
-    for part in _LINE_END.split(rest):
+    for part in _split_lines(rest):
         if part or skipped:
             yield _line(number, part, skipped)
         number, skipped = number + 1, 0
+
+
+def _split_lines(text: bytes) -> list[bytes]:
+    return _LINE_END.split(text) if b"\r" in text else text.split(b"\n")
 
 
 def _line(number: int, text: bytes, skipped: int) -> _Line:
