@@ -30,7 +30,7 @@ select
     (1.5 + product_no % 30 / 10.0)::decimal(12, 2), (1.5 + product_no % 30 / 10.0)::decimal(12, 2)
 from menu, (select unnest(['Regular', 'Large']) as size);
 insert into basket_lines
-select basket_no::integer, (line + 1)::integer, floor(150 * random() * random())::integer
+select basket_no, (line + 1)::integer, floor(150 * random() * random())::integer
 from (
     select range as basket_no, (0.5 + 3.5 * random() + 2 * random() * random())::integer as lines
     from range({baskets})
@@ -45,7 +45,7 @@ with placed as (
         range as order_no,
         date '2024-06-30' - ({days} - 1 - (range * {days} // {orders}))::integer as sold_on,
         (range % {branches}) as branch_no,
-        floor({baskets} * random() * random())::integer as basket_no
+        floor({baskets} * random() * random())::bigint as basket_no
     from range({orders})
 )
 select

@@ -37,13 +37,13 @@ create table hourly_sales (
     units bigint, revenue decimal(12, 2)
 );
 create table orders (
-    branch varchar, sold_on date, hour smallint, total decimal(12, 2), basket_no integer
+    branch varchar, sold_on date, hour smallint, total decimal(12, 2), basket_no bigint
 );
 create view order_baskets as select branch, sold_on, basket_no from orders;
 create table items as select product_no as item_no, product, flavour from menu;
 create table basket_lines as
 select basket_no, product_no as item_no
-from (select range::integer as basket_no from range({baskets})), menu
+from (select range as basket_no from range({baskets})), menu
 where hash(basket_no, product_no) % 1000 < 2500 / {products};
 """
 

@@ -84,7 +84,7 @@ from (select distinct product, size, flavour, quantity, unit_price, line_total f
 create view order_contents as
 select
     order_id,
-    cast(dense_rank() over (order by content) as integer) as basket_no,
+    cast(dense_rank() over (order by content) as bigint) as basket_no,
     content
 from (
     select order_id, list({line_no: line_no, item_no: item_no} order by line_no) as content

@@ -22,7 +22,7 @@ from brewtopia_lib.storage.stores import sync
 from brewtopia_lib.warehouse.duckdb_session import DuckDBSession, restrict
 
 # Raised whenever a table or a view changes: an older file is then made anew from the lake.
-FORMAT = 2
+FORMAT = 3
 
 _WRITE_ERRORS = (duckdb.IOException, duckdb.TransactionException, duckdb.FatalException)
 
@@ -131,7 +131,7 @@ def _build(draft: Path, path: Path | None, lake: Lake, memory_limit: str | None)
         lake.attach_rows(connection, providers, ["orders", "lines", "items"])
         connection.execute(_sql("duckdb_load"))
         objects, orders, days = connection.execute(
-            "select (select count(*) from arrivals), (select count(*) from fresh_orders),"
+            "select (select count(*) from arrivals), (select count(*) from incoming),"
             " (select count(*) from touched)"
         ).fetchall()[0]
         connection.execute("commit")

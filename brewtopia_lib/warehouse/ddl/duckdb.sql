@@ -16,12 +16,12 @@ create table order_facts (
     line_count integer not null,
     units integer not null,
     total_matches boolean not null,
-    basket_no integer not null
+    basket_no bigint not null
 );
 
 -- one row per line of a basket, which is what one or more orders hold
 create table basket_lines (
-    basket_no integer not null,
+    basket_no bigint not null,
     line_no integer not null,
     item_no integer not null
 );

@@ -2,13 +2,26 @@
 -- Reads arrivals, touched, providers, lake_current and lake_objects; lake_rejects of the arrivals'
 -- batches; lake_orders, lake_lines and lake_items of the providers' batches.
 
+-- Baskets and their lines keep the order they have in the lake: a number here is one there plus
+-- what is added for its batch, which leaves out what other loads and batches have taken.
+create temp table batch_numbers as
+select
+    batch,
+    (select coalesce(max(basket_no), 0) from basket_lines)
+    + cast(coalesce(sum(1 + most) over (
+        order by batch rows between unbounded preceding and 1 preceding
+    ), 0) as bigint)
+    + 1 as added
+from (select batch, max(basket_no) as most from lake_lines group by batch);
+
 create temp table incoming as
 select
-    providers.source, lake_orders.batch, lake_orders.basket_no as lake_basket_no,
-    lake_orders.order_high, lake_orders.order_low, lake_orders.branch, lake_orders.sold_at,
-    lake_orders.payment, lake_orders.total, lake_orders.total_matches
+    providers.source, lake_orders.order_high, lake_orders.order_low, lake_orders.branch,
+    lake_orders.sold_at, lake_orders.payment, lake_orders.total, lake_orders.total_matches,
+    lake_orders.basket_no + batch_numbers.added as basket_no
 from lake_orders
 join providers using (batch, object_no)
+join batch_numbers using (batch)
 semi join touched
     on lake_orders.branch = touched.branch
     and cast(lake_orders.sold_at as date) = touched.sold_on;
@@ -35,20 +48,10 @@ where incoming.order_high = repeated.order_high
     and incoming.order_low = repeated.order_low
     and incoming.source <> repeated.source;
 
--- one row per basket of the lake that the incoming orders name, with its number here
-create temp table new_baskets as
-select
-    batch,
-    lake_basket_no,
-    cast(row_number() over (order by batch, lake_basket_no) as integer)
-    + (select coalesce(max(basket_no), 0) from basket_lines) as basket_no
-from (select distinct batch, lake_basket_no from incoming);
-
 insert into items
 with lake_distinct as (
     select distinct product, size, flavour, quantity, unit_price, line_total
     from lake_items
-    where batch in (select batch from new_baskets)
 )
 select
     (select coalesce(max(item_no), 0) from items)
@@ -76,19 +79,20 @@ join items
     and items.flavour is not distinct from lake_items.flavour
     and items.quantity = lake_items.quantity
     and items.unit_price = lake_items.unit_price
-    and items.line_total = lake_items.line_total
-where lake_items.batch in (select batch from new_baskets);
+    and items.line_total = lake_items.line_total;
 
 create temp table new_lines as
-with numbered as materialized (
-    select lines.batch, new_baskets.basket_no, lines.line_no, lines.item_no as lake_item_no
+with numbered as (
+    select
+        batch, lines.basket_no + batch_numbers.added as basket_no, line_no,
+        lines.item_no as lake_item_no
     from lake_lines as lines
-    join new_baskets
-        on lines.batch = new_baskets.batch and lines.basket_no = new_baskets.lake_basket_no
+    join batch_numbers using (batch)
 )
 select basket_no, line_no, new_items.item_no
 from numbered
-join new_items using (batch, lake_item_no);
+join new_items using (batch, lake_item_no)
+semi join incoming using (basket_no);
 
 create temp table removed as
 select distinct basket_no
@@ -111,7 +115,7 @@ where hourly_sales.branch = touched.branch and hourly_sales.sold_on = touched.so
 
 insert into basket_lines select * from new_lines;
 
-create temp table fresh_orders as
+insert into order_facts
 with sums as (
     select
         basket_no,
@@ -127,24 +131,21 @@ select
     incoming.total, sums.lines_total, sums.line_count, sums.units, incoming.total_matches,
     basket_no
 from incoming
-join new_baskets using (batch, lake_basket_no)
 join sums using (basket_no);
-
-insert into order_facts select * from fresh_orders;
 
 -- counted by number first, since there are many rows and few names
 insert into hourly_sales
 with slots as (
     select branch, date_trunc('hour', sold_at) as hour_start, row_number() over () as slot_no
-    from fresh_orders
+    from incoming
     group by branch, hour_start
 ),
 slot_orders as (
     select slot_no, basket_no
-    from fresh_orders
+    from incoming
     join slots
-        on fresh_orders.branch = slots.branch
-        and date_trunc('hour', fresh_orders.sold_at) = slots.hour_start
+        on incoming.branch = slots.branch
+        and date_trunc('hour', incoming.sold_at) = slots.hour_start
 ),
 names as (
     select item_no, quantity, line_total, dense_rank() over (order by product, size, flavour)
