@@ -1,6 +1,6 @@
--- One row per raw row (parsed), then per order (repeats); for feeds with one row per order.
+-- One row per raw row, for feeds with one row per order.
 -- Reads raw, the texts and the value tables; every distinct text has been parsed once before.
--- An order's number is made of the marks of all that it says, in two halves: see cleaning.py.
+-- An order's number is made of the marks of all that it says, in two halves: see cleaning.
 
 create or replace temp table parsed as
 with doubtful_baskets as (
@@ -64,39 +64,3 @@ from raw
 join named_branches on raw.branch_key = named_branches.key
 join tenders on raw.tender_key = tenders.key
 join baskets on raw.items_key = baskets.key;
-
--- rows that look like another of their object: copies of a row, and equal orders told apart
-create or replace temp table repeats as
-with suspects as (
-    select order_high from parsed where reason is null group by order_high having count(*) > 1
-),
-rejected_suspects as (
-    select object_no, row_hash from parsed
-    where reason is not null group by object_no, row_hash having count(*) > 1
-),
-copies as (
-    select
-        row_no, object_no, order_high, order_low,
-        row_number() over (
-            partition by object_no, order_high, order_low, row_hash order by row_no
-        ) as copy
-    from parsed
-    semi join suspects using (order_high)
-    where reason is null
-),
-rejected_copies as (
-    select
-        row_no,
-        row_number() over (partition by object_no, row_hash order by row_no) as copy
-    from parsed
-    semi join rejected_suspects using (object_no, row_hash)
-    where reason is not null
-)
-select row_no, true as is_copy, 1 as ordinal from copies where copy > 1
-union all
-select
-    row_no, false,
-    row_number() over (partition by object_no, order_high, order_low order by row_no)
-from copies where copy = 1
-union all
-select row_no, true, 1 from rejected_copies where copy > 1;
