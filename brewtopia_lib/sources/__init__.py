@@ -22,7 +22,7 @@ TILL_SUFFIXES = (".csv", ".tsv", ".txt", ".psv", ".dat")
 SMALL_BYTES = 8 << 20
 """Up to this size a file is read into memory."""
 
-_READ_BYTES = 1 << 20
+_READ_BYTES = 256 << 10
 
 
 @dataclass(frozen=True)
