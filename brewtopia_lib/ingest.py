@@ -3,7 +3,7 @@
 import hashlib
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from decimal import Decimal
@@ -14,7 +14,7 @@ from duckdb import DuckDBPyConnection
 
 from brewtopia_lib.cleaning import Cleaning, Counts, connect, rejected_by_reason
 from brewtopia_lib.cleaning.feeds import Feed, load_feeds
-from brewtopia_lib.cleaning.reading import RawText
+from brewtopia_lib.cleaning.raw_texts import RawText
 from brewtopia_lib.cleaning.recognition import Recognised, recognise
 from brewtopia_lib.errors import FeedError, LakeError, SourceError
 from brewtopia_lib.lake import CleanedObject, CurrentVersion, Lake
@@ -288,6 +288,13 @@ class _Group:
         if self.cleaning is not None and one.text is not None:
             self.cleaning.add(one.text)
 
+    def close(self) -> None:
+        """Let go of all that was needed to clean the files."""
+        if self.cleaning is not None:
+            self.cleaning.close()
+        for one in self.files:
+            one.fetched.discard()
+
 
 def _clean_batch(
     connection: DuckDBPyConnection, lake: Lake, batch: Iterable[_Ready], summary: CleanSummary
@@ -311,15 +318,11 @@ def _clean_batch(
                 # Whatever one file brings that nobody thought of, the others shall not suffer.
                 for one in group.files:
                     _clean_alone(connection, lake, one, summary)
-    for group in groups.values():
-        for one in group.files:
-            one.fetched.discard()
+            group.close()
 
 
-@contextmanager
-def _group(connection: DuckDBPyConnection, feed: Feed | None) -> Iterator[_Group]:
-    with Cleaning(connection, feed) if feed is not None else nullcontext() as cleaning:
-        yield _Group(cleaning)
+def _group(connection: DuckDBPyConnection, feed: Feed | None) -> closing[_Group]:
+    return closing(_Group(Cleaning(connection, feed) if feed is not None else None))
 
 
 def _clean_alone(

@@ -24,7 +24,7 @@ from pathlib import Path
 import duckdb
 from duckdb import DuckDBPyConnection
 
-from brewtopia_lib.cleaning.reading import fill
+from brewtopia_lib.cleaning.tables import fill
 from brewtopia_lib.errors import LakeError
 from brewtopia_lib.settings import without_secrets
 from brewtopia_lib.storage.stores import ABANDONED_AFTER, Progress, open_store

@@ -12,10 +12,10 @@ import pytest
 from test_clean import HEADER, LINES_HEADER, ROWS, as_csv, dressed
 from tried import GOOD_NAME, GOOD_SALES, NAME, Tried, check, check_no_leak, row, try_files
 
-from brewtopia_lib import cleaning
-from brewtopia_lib.cleaning import Cleaning, connect, reading
+from brewtopia_lib.cleaning import Cleaning, connect, parsing, reading
 from brewtopia_lib.cleaning.feeds import load_feeds
-from brewtopia_lib.cleaning.reading import RawReader, RawText
+from brewtopia_lib.cleaning.raw_texts import RawText
+from brewtopia_lib.cleaning.reading import RawReader
 from brewtopia_lib.sources import RawObject, fetch
 
 
@@ -117,14 +117,14 @@ def test_what_the_engine_cannot_hold_stops_no_other_file(
 ) -> None:
     """A file whose cleaning fails for a reason nobody thought of is named; the others, read along
     with it, are loaded, and the engine's words, which may quote it, go nowhere."""
-    parse = cleaning.parse_item
+    parse = parsing.parse_item
 
     def fail(text: str, feed: Any) -> Any:
         if "Bomb" in text:
             raise duckdb.ConversionException(f"cannot convert {text}")
         return parse(text, feed)
 
-    monkeypatch.setattr(cleaning, "parse_item", fail)
+    monkeypatch.setattr(parsing, "parse_item", fail)
     tried = try_files(
         tmp_path, {"a.csv": row(), "b.csv": row(1, items=f"Bomb {NAME} - 2.15"), "c.csv": row(2)}
     )

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import brewtopia_lib.sources.records
 from brewtopia_lib.sources.records import MAX_ROW_BYTES, count_lines, read_records
 
 
@@ -135,3 +136,13 @@ def test_text_that_is_not_utf_8_is_for_the_careful_reader() -> None:
     assert count_lines([b"caf\xe9\n"]) is None
     assert count_lines([b"caf\xc3"]) is None
     assert count_lines([b"caf\xc3", b"\xa9"]) == 1
+
+
+@given(st.text('a,;" \n', max_size=30))
+def test_the_quick_way_to_split_changes_nothing(text: str) -> None:
+    """Rows are what they are without the shortcut for those that are plainly well formed."""
+    data = text.encode()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(brewtopia_lib.sources.records, "_split_plain", lambda *_: None)
+        wanted = records(data)
+    assert records(data) == wanted

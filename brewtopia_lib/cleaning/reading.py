@@ -4,22 +4,18 @@ DuckDB's parallel parser reads what is well formed; what it does not read row fo
 careful reader in `records`. Which of the two read an object is never visible in the result.
 """
 
-import codecs
-import os
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import duckdb
-import pandas as pd
 from duckdb import DuckDBPyConnection
 
 from brewtopia_lib.cleaning.feeds import Feed
-from brewtopia_lib.sources import Fetched
+from brewtopia_lib.cleaning.raw_texts import Block, RawText, can_share_memory
+from brewtopia_lib.cleaning.tables import append, fill
 from brewtopia_lib.sources.records import MAX_ROW_BYTES, Record, count_byte, read_records
 
 ORDER_ROLES = ("sold_at", "branch", "items", "total", "payment")
@@ -51,38 +47,6 @@ _BLOCK_BYTES = 64 << 20
 _CAREFUL_ROWS = 50_000
 
 
-@dataclass(frozen=True)
-class RawText:
-    """One raw object as the cleaning step takes it.
-
-    Attributes:
-        object_no: tells the objects of one run apart.
-        layout: role → field index, from 0.
-        width: how many fields a row has.
-        skip_lines: physical lines before the first row, the header's included.
-        branch: the branch of every row, where no column has it.
-        lines: how many lines it has, if the fast reader may try it.
-        fetched, records: exactly one of them says where the text is.
-    """
-
-    object_no: int
-    layout: Mapping[str, int]
-    width: int
-    skip_lines: int = 0
-    branch: str | None = None
-    lines: int | None = None
-    fetched: Fetched | None = None
-    records: Callable[[], Iterator[Record]] | None = None
-
-
-def fill(
-    connection: DuckDBPyConnection, table: str, columns: str, rows: Sequence[tuple[Any, ...]]
-) -> None:
-    """Make a temp table of Python rows."""
-    connection.execute(f"create or replace temp table {table} ({columns})")
-    append(connection, table, rows)
-
-
 class RawReader:
     """Fills the temp tables raw, broken and object of a connection from objects of one feed.
 
@@ -101,7 +65,7 @@ class RawReader:
         self._salt = secrets.randbits(63)
         self._objects: list[tuple[int, str | None, int]] = []
         self._careful: list[RawText] = []
-        self._blocks: dict[tuple[Any, ...], _Block] = {}
+        self._blocks: dict[tuple[Any, ...], Block] = {}
         self._pool = ThreadPoolExecutor(1)
         self._reads: list[Future[list[RawText]]] = []
         connection.execute("set variable timestamp_formats = ?", [list(feed.timestamp.formats)])
@@ -129,11 +93,11 @@ class RawReader:
             self._careful.append(text)
         elif fetched.data is None and _is_plain(fetched.path):
             self._start(self._read_fast, [text], str(fetched.path), True)
-        elif fetched.data is None or not _can_share_memory() or self._has_odd_quotes(fetched.data):
+        elif fetched.data is None or not can_share_memory() or self._has_odd_quotes(fetched.data):
             self._careful.append(text)
         else:
             shape = (text.width, *text.layout.items())
-            block = self._blocks.setdefault(shape, _Block())
+            block = self._blocks.setdefault(shape, Block())
             block.add(text, fetched.data, self._feed.file.delimiter)
             fetched.forget()
             if block.rows >= _BLOCK_ROWS or block.size >= _BLOCK_BYTES:
@@ -169,7 +133,7 @@ class RawReader:
         wait(self._reads)  # so that no more than two blocks are held
         self._reads.append(self._pool.submit(read, *what))
 
-    def _read_block(self, block: "_Block") -> list[RawText]:
+    def _read_block(self, block: Block) -> list[RawText]:
         try:
             with block.written() as path:
                 return self._read_fast(block.texts, path, False)
@@ -276,22 +240,6 @@ class RawReader:
                     yield record
 
 
-def append(
-    connection: DuckDBPyConnection,
-    table: str,
-    rows: Sequence[tuple[Any, ...]],
-    names: list[str] | None = None,
-    query: str = "select * from appended",
-) -> None:
-    """Put Python rows into a table, as `query` makes them of the relation `appended`."""
-    if rows:
-        # Types come from the table: those of a sample of rows would not fit every row.
-        connection.execute("set pandas_analyze_sample = 0")
-        connection.register("appended", pd.DataFrame(rows, columns=names, dtype=object))
-        connection.execute(f"insert into {table} {query}")
-        connection.unregister("appended")
-
-
 def _role_texts(roles: Iterable[str], layout: Mapping[str, int]) -> Iterator[str]:
     for role in roles:
         if role != "sold_at":
@@ -308,59 +256,3 @@ def _time_text(layout: Mapping[str, int]) -> str:
 def _is_plain(path: Path) -> bool:
     """Whether DuckDB takes a path as it is: no pattern, no bytes that are not UTF-8."""
     return str(path).isprintable() and not any(mark in str(path) for mark in "*?[")
-
-
-def _can_share_memory() -> bool:
-    return hasattr(os, "memfd_create") and os.path.isdir("/proc/self/fd")
-
-
-class _Block:
-    """Small objects of one shape as one text, each row led by its object's number.
-
-    It lies in memory of this process only, which no file system sees and which goes with it.
-    """
-
-    def __init__(self) -> None:
-        self.texts: list[RawText] = []
-        self.rows = self.size = 0
-        self._stream: BinaryIO | None = None
-        self._error: OSError | None = None
-
-    def add(self, text: RawText, data: bytes, delimiter: str) -> None:
-        self.texts.append(text)
-        self.rows += text.lines or 0
-        self.size += len(data)
-        try:
-            if self._stream is None:
-                self._stream = os.fdopen(os.memfd_create("till-rows", os.MFD_CLOEXEC), "wb")
-            if self._error is None:
-                self._stream.write(_led(text, data, delimiter))
-        except OSError as error:
-            self._error = error
-
-    @contextmanager
-    def written(self) -> Iterator[str]:
-        """A path to the text, for as long as the context lasts.
-
-        Raises OSError where there was no room for it.
-        """
-        if self._error is not None or self._stream is None:
-            raise self._error or OSError("nothing was written")
-        with self._stream as stream:
-            stream.flush()
-            yield f"/proc/self/fd/{stream.fileno()}"
-
-
-def _led(text: RawText, data: bytes, delimiter: str) -> bytes:
-    """The rows of an object, each led by the object's number."""
-    body = data.removeprefix(codecs.BOM_UTF8)
-    if b"\r" in body:  # one mark is looked for much more quickly than two
-        body = body.replace(b"\r\n", b"\n")
-    body = body.rstrip(b"\n")
-    if text.skip_lines:
-        parts = body.split(b"\n", text.skip_lines)
-        body = parts[-1] if len(parts) > text.skip_lines else b""
-    if not body:
-        return b""
-    lead = f"{text.object_no}{delimiter}".encode()
-    return lead + body.replace(b"\n", b"\n" + lead) + b"\n"

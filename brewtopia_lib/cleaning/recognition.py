@@ -10,7 +10,7 @@ import pandas as pd
 
 from brewtopia_lib.cleaning.choice import choose_feed
 from brewtopia_lib.cleaning.feeds import Feed, FileRule
-from brewtopia_lib.cleaning.reading import RawText
+from brewtopia_lib.cleaning.raw_texts import RawText
 from brewtopia_lib.errors import FeedError
 from brewtopia_lib.sources import Fetched
 from brewtopia_lib.sources.records import Record, read_records
