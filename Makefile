@@ -1,7 +1,7 @@
 # Everything a newcomer or a contributor runs. `make` alone lists the targets.
 #
 #   PYTHON=python3.12   the Python a new .venv is made with
-#   ARGS=…              more arguments for `make test`, `make sample` and `make bench`
+#   ARGS=…              more arguments for `make test`, `make fuzz`, `make sample` and `make bench`
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -14,7 +14,7 @@ SAMPLES := data/raw
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup report sample ingest lab notebooks test check format bench lambda bundle clean
+.PHONY: help setup report sample ingest lab notebooks test fuzz check format bench lambda bundle clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -57,6 +57,9 @@ notebooks: ingest ## Run every notebook once, from top to bottom
 
 test: $(READY) ## Run all tests (one file: make test ARGS=tests/test_settings.py)
 	@$(BIN)/pytest -n 2 $(ARGS)
+
+fuzz: $(READY) ## Run the property tests with ever new examples, until one fails
+	@while $(BIN)/pytest -q -n 2 -m hypothesis --hypothesis-profile=fuzz $(ARGS); do :; done; false
 
 check: $(READY) ## ruff and mypy --strict
 	$(BIN)/ruff check .

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from report_project import Reported
     from s3_server import S3Server
 
-hypothesis.settings.register_profile("project", deadline=None)
+# The same code gives the same result; new examples are what `make fuzz` is for.
+hypothesis.settings.register_profile("project", deadline=None, derandomize=True)
+hypothesis.settings.register_profile("fuzz", deadline=None, print_blob=True)
 hypothesis.settings.load_profile("project")
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import duckdb
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from brewtopia_lib.errors import UsageError
@@ -468,9 +468,14 @@ def test_faults_change_a_good_file_alike(fault: str, tmp_path: Path) -> None:
     assert FAULTS[fault](content) == FAULTS[fault](content)
 
 
-@given(st.binary(max_size=300), st.lists(st.sampled_from(sorted(FAULTS)), max_size=4))
+ROWS = st.lists(st.binary(max_size=8), min_size=7, max_size=7).map(b",".join)
+CONTENTS = st.binary(max_size=300) | st.lists(ROWS, min_size=1, max_size=4).map(b"\n".join)
+
+
+@given(CONTENTS, st.lists(st.sampled_from(sorted(FAULTS)), max_size=4))
+@example(b"\xfa,Shop,,Latte - 2.15,2.15,CARD,\n", ["unclosed_quote"])
 def test_faults_take_any_bytes(content: bytes, faults: list[str]) -> None:
-    """Faults can follow one another on any bytes."""
+    """Faults can follow one another on any bytes, rows of seven fields among them."""
     for fault in faults:
         content = FAULTS[fault](content)
         assert isinstance(content, bytes)

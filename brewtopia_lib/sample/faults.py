@@ -12,6 +12,9 @@ RowFault = Callable[[list[str]], list[str]]
 TIME, BRANCH, CUSTOMER, ITEMS, TOTAL, PAYMENT, CARD = range(7)
 STAMP = "%d/%m/%Y %H:%M"
 
+# Bytes that are no UTF-8 come out of a changed row as they went in.
+KEEP_BYTES = "surrogateescape"
+
 
 def _lines(data: bytes) -> list[bytes]:
     return data.splitlines(keepends=True)
@@ -20,7 +23,7 @@ def _lines(data: bytes) -> list[bytes]:
 def _row(line: bytes) -> list[str]:
     """The fields of a line; none if it is not CSV."""
     try:
-        return next(csv.reader([line.decode("utf-8", "surrogateescape").rstrip("\r\n")]), [])
+        return next(csv.reader([line.decode(errors=KEEP_BYTES).rstrip("\r\n")]), [])
     except csv.Error:
         return []
 
@@ -28,7 +31,7 @@ def _row(line: bytes) -> list[str]:
 def _line(row: list[str]) -> bytes:
     text = StringIO()
     csv.writer(text, lineterminator="\n").writerow(row)
-    return text.getvalue().encode("utf-8", "surrogateescape")
+    return text.getvalue().encode(errors=KEEP_BYTES)
 
 
 def _in_one_row(
@@ -107,7 +110,8 @@ def line_of_spaces(data: bytes) -> bytes:
 
 def unclosed_quote(data: bytes) -> bytes:
     def write(row: list[str]) -> bytes:
-        return ",".join([*row[:ITEMS], '"' + row[ITEMS], *row[TOTAL:]]).encode() + b"\n"
+        text = ",".join([*row[:ITEMS], '"' + row[ITEMS], *row[TOTAL:]]) + "\n"
+        return text.encode(errors=KEEP_BYTES)
 
     return _in_one_row(data, list, write)
 
