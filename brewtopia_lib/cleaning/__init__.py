@@ -98,9 +98,9 @@ def clean(
         bt.clean(pandas.read_csv("till.csv", header=None, dtype=str)).sales
 
     Args:
-        raw: files, folders of them, `s3://` objects or prefixes, or a frame whose columns are those of a till file: with its
-            header's names, or numbered from 0 where it has none. Read it with `dtype=str`, so
-            that it holds what the file does.
+        raw: files, folders of them, `s3://` objects or prefixes; or a frame whose columns are
+            those of a till file, with its header's names or numbered from 0 where it has none.
+            Read it with `dtype=str`, so that it holds what the file does.
         feeds: the feeds to choose from; by default the configured ones.
 
     Raises:
@@ -113,14 +113,13 @@ def clean(
         for name in dict.fromkeys(one.feed.name if one.feed else "" for one in found):
             group = [one for one in found if (one.feed.name if one.feed else "") == name]
             with Cleaning(connection, group[0].feed or feeds[0]) as cleaning:
-                texts = [one.text for one in group if one.text is not None]
-                for text in texts:
-                    cleaning.add(text)
+                sources = []
+                for one in group:
+                    if one.text is not None:
+                        cleaning.add(one.text)
+                        sources.append((one.text.object_no, one.source))
                 cleaning.finish()
-                fill(
-                    cleaning.connection, "sources", "object_no integer, source varchar",
-                    [(one.text.object_no, one.source) for one in group if one.text is not None],
-                )  # fmt: skip
+                fill(cleaning.connection, "sources", "object_no integer, source varchar", sources)
                 cleaning.connection.execute(clean_sql("preview"))
                 parts.append(
                     [

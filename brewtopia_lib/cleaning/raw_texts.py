@@ -50,29 +50,23 @@ class Block:
         self.texts: list[RawText] = []
         self.rows = self.size = 0
         self._stream: BinaryIO | None = None
-        self._error: OSError | None = None
 
     def add(self, text: RawText, data: bytes, delimiter: str) -> None:
-        """Add the rows of an object, whose bytes these are."""
+        """Add the rows of an object, whose bytes these are.
+
+        Raises OSError where there is no room for them: then the block is of no use any more.
+        """
         self.texts.append(text)
         self.rows += text.lines or 0
         self.size += len(data)
-        try:
-            if self._stream is None:
-                self._stream = os.fdopen(os.memfd_create("till-rows", os.MFD_CLOEXEC), "wb")
-            if self._error is None:
-                self._stream.write(_led(text, data, delimiter))
-        except OSError as error:
-            self._error = error
+        if self._stream is None:
+            self._stream = os.fdopen(os.memfd_create("till-rows", os.MFD_CLOEXEC), "wb")
+        self._stream.write(_led(text, data, delimiter))
 
     @contextmanager
     def written(self) -> Iterator[str]:
-        """A path to the text, for as long as the context lasts.
-
-        Raises OSError where there was no room for it.
-        """
-        if self._error is not None or self._stream is None:
-            raise self._error or OSError("nothing was written")
+        """A path to the text, for as long as the context lasts; raises OSError as `add` does."""
+        assert self._stream is not None, "nothing was added"
         with self._stream as stream:
             stream.flush()
             yield f"/proc/self/fd/{stream.fileno()}"

@@ -98,10 +98,14 @@ class RawReader:
         else:
             shape = (text.width, *text.layout.items())
             block = self._blocks.setdefault(shape, Block())
-            block.add(text, fetched.data, self._feed.file.delimiter)
+            try:
+                block.add(text, fetched.data, self._feed.file.delimiter)
+            except OSError:  # there is no room for another copy
+                self._careful += self._blocks.pop(shape).texts
+            else:
+                if block.rows >= _BLOCK_ROWS or block.size >= _BLOCK_BYTES:
+                    self._start(self._read_block, self._blocks.pop(shape))
             fetched.forget()
-            if block.rows >= _BLOCK_ROWS or block.size >= _BLOCK_BYTES:
-                self._start(self._read_block, self._blocks.pop(shape))
 
     def finish(self) -> None:
         """Read what is left.
@@ -137,7 +141,7 @@ class RawReader:
         try:
             with block.written() as path:
                 return self._read_fast(block.texts, path, False)
-        except OSError:  # there is no room for another copy
+        except OSError:  # as above
             return block.texts
 
     def _read_fast(self, texts: Sequence[RawText], path: str, alone: bool) -> list[RawText]:
