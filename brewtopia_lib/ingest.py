@@ -234,15 +234,19 @@ class _Run:
             is_on_s3 = fetched.object.modified is not None
             self.tell(fetched.object.name)
             before = self._known.get(source)
-            is_same = before is not None and before.version == fetched.version
-            if before and is_same and before.feeds_digest == self._digest and not is_on_s3:
-                self._skip()
-                continue
-            if before and fetched.as_of <= before.as_of:
-                # the clock was set back, or an older object stands there again
-                fetched = replace(fetched, as_of=before.as_of + _TICK)
             try:
+                is_same = before is not None and before.version == fetched.version
+                if before and is_same and before.feeds_digest == self._digest and not is_on_s3:
+                    self._skip()
+                    continue
+                if before and fetched.as_of <= before.as_of:
+                    # the clock was set back, or an older object stands there again
+                    fetched = replace(fetched, as_of=before.as_of + _TICK)
                 ready = _Ready(fetched, recognise(fetched, self._feeds, number), self._digest)
+            except SourceError as error:
+                fetched.discard()
+                self._fail(source, str(error))
+                continue
             except (FeedError, OSError) as error:
                 fetched.discard()
                 self._fail(source, f"{source}: {error}")
@@ -314,7 +318,7 @@ def _clean_batch(
                     f"cleaning ran out of memory or of disk for spilled data in {lake.location}: "
                     "free some space, or set BREWTOPIA_MEMORY_LIMIT"
                 ) from error
-            except (duckdb.DataError, duckdb.InvalidInputException, ValueError):
+            except (SourceError, duckdb.DataError, duckdb.InvalidInputException, ValueError):
                 # Whatever one file brings that nobody thought of, the others shall not suffer.
                 for one in group.files:
                     _clean_alone(connection, lake, one, summary)
@@ -333,6 +337,8 @@ def _clean_alone(
         with _group(connection, one.feed) as group:
             group.add(one)
             _clean_group(connection, lake, group, summary)
+    except SourceError as error:
+        summary.failures.append((source, str(error)))
     except (duckdb.DataError, duckdb.InvalidInputException, ValueError) as error:
         # The engine's own words may quote a value of the file: they are not passed on.
         summary.failures.append(
@@ -349,8 +355,8 @@ def _clean_group(
         results = group.cleaning.finish()
     cleaned = []
     for number, one in enumerate(group.files, start=1):
+        source, version = one.fetched.object.source, one.fetched.version
         if not one.fetched.is_unchanged():
-            source = one.fetched.object.source
             summary.failures.append(
                 (source, f"{source} changed while it was read: run again to take what it holds now")
             )
@@ -358,7 +364,7 @@ def _clean_group(
         object_no = one.text.object_no if one.text else number
         cleaned.append(
             CleanedObject(
-                object_no, one.fetched.object.source, one.fetched.version, one.fetched.as_of,
+                object_no, source, version, one.fetched.as_of,
                 one.feed.name if one.feed else None, one.feed_digest, one.feeds_digest,
                 *results.get(object_no, Counts(0, 0, 0, 0, Decimal(0))),
             )

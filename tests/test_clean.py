@@ -254,6 +254,8 @@ def test_a_big_file_is_read_from_where_it_lies(tmp_path: Path) -> None:
         "header.csv": ("\r\n" + HEADER + row(400)).replace("\n", "\r\n").encode(),
         "[a]*.csv": row(500).encode(),
         "utf16.csv": row(501).encode("utf-16"),
+        "both line ends.csv": (row(502)[:-1] + "\r\n" + row(503)).encode(),
+        "line end inside.csv": (row(504) + row(505, customer='"A\nB"') + row(506)).encode(),
     }
     small = try_files(tmp_path / "small", files)
     with pytest.MonkeyPatch.context() as patch:

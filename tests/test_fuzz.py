@@ -210,8 +210,8 @@ FUZZ = settings(phases=[Phase.generate], suppress_health_check=list(HealthCheck)
 @given(seed=st.integers(0, 2**32))
 def test_damaged_files(tmp_path_factory: pytest.TempPathFactory, seed: int) -> None:
     """Every row of every file is an order (or a line) or a rejected row with its reason; no name and
-    no card is in anything written or said; the good file is exact; the careful reader and cleaning
-    in several runs come to the same warehouse."""
+    no card is in anything written or said; the good file is exact; the careful reader, reading
+    each file from where it lies, and cleaning in several runs come to the same warehouse."""
     folder = tmp_path_factory.mktemp("fuzz")
     files = {GOOD_NAME: GOOD.encode()} | damaged_files(seed)
     tried = ingest_folder(folder / "once", files)
@@ -227,6 +227,10 @@ def test_damaged_files(tmp_path_factory: pytest.TempPathFactory, seed: int) -> N
         )
         careful = ingest_folder(folder / "careful", files)
     assert differing(wanted, content(careful.settings)) == []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(brewtopia_lib.sources, "SMALL_BYTES", 0)
+        large = ingest_folder(folder / "large", files)
+    assert differing(wanted, content(large.settings)) == []
     parted = ingest_folder(folder / "parted", files, GROUPS, seed)
     assert differing(wanted, content(parted.settings)) == []
     shutil.rmtree(folder)

@@ -12,6 +12,7 @@ import pytest
 from test_clean import HEADER, LINES_HEADER, ROWS, as_csv, dressed
 from tried import GOOD_NAME, GOOD_SALES, NAME, Tried, check, check_no_leak, row, try_files
 
+from brewtopia_lib import sources
 from brewtopia_lib.cleaning import Cleaning, connect, parsing, reading
 from brewtopia_lib.cleaning.feeds import load_feeds
 from brewtopia_lib.cleaning.raw_texts import RawText
@@ -58,6 +59,34 @@ def test_blocks_of_any_size_read_the_same(
     tried = try_files(tmp_path, mixed_files())
     check(tried)
     assert told(tried) == wanted
+
+
+@pytest.mark.parametrize("is_large", [False, True], ids=["small", "large"])
+def test_what_is_well_formed_is_read_by_the_engine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_large: bool
+) -> None:
+    """The careful reader, which takes much longer, has only what is not well formed."""
+    careful: list[str] = []
+    read = RawReader._records
+
+    def note(reader: RawReader, text: RawText) -> Any:
+        assert text.fetched is not None
+        careful.append(text.fetched.object.name)
+        return read(reader, text)
+
+    if is_large:
+        monkeypatch.setattr(sources, "SMALL_BYTES", 0)
+    monkeypatch.setattr(RawReader, "_records", note)
+    plain = "".join(map(row, range(5)))
+    files = {
+        "plain.csv": plain.encode(),
+        "header.csv": (HEADER + plain).encode("utf-8-sig"),
+        "windows.csv": plain.replace("\n", "\r\n").encode(),
+        "lines.csv": f"{LINES_HEADER}7,25/08/2021 10:00,Leeds,Tea,Large,2,1.60,CASH\n".encode(),
+        "odd.csv": (plain + "a,b\n").encode(),
+    }
+    check(try_files(tmp_path, files))
+    assert careful == ["odd.csv"]
 
 
 class FullAtTimes:
@@ -137,6 +166,87 @@ def test_what_the_engine_cannot_hold_stops_no_other_file(
     check_no_leak(tried)
 
 
+THREE = {"a.csv": row(), "b.csv": row(1), "c.csv": row(2)}
+
+
+def check_only_b_failed(tried: Tried, message: str) -> None:
+    assert tried.summary.failures == [("b.csv", message)]
+    assert sorted(tried.rows("select source from loads")) == [("a.csv",), ("c.csv",), (GOOD_NAME,)]
+    assert tried.sales("branch = 'York'") == GOOD_SALES
+    assert len(tried.sales()) == 2
+
+
+@pytest.mark.parametrize("is_large", [False, True], ids=["small", "large"])
+def test_a_file_taken_away_stops_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_large: bool
+) -> None:
+    """A file that goes between the first look at it and the last is named; the others are loaded."""
+    add = RawReader.add
+
+    def take_away(reader: RawReader, text: RawText) -> None:
+        if text.fetched is not None and text.fetched.path.name == "b.csv":
+            text.fetched.path.unlink(missing_ok=True)
+        add(reader, text)
+
+    if is_large:
+        monkeypatch.setattr(sources, "SMALL_BYTES", 0)
+    monkeypatch.setattr(RawReader, "add", take_away)
+    tried = try_files(tmp_path, THREE)
+    if is_large:
+        check_only_b_failed(tried, "b.csv cannot be read: No such file or directory")
+    else:
+        changed = "b.csv changed while it was read: run again to take what it holds now"
+        check_only_b_failed(tried, changed)
+
+
+def test_a_file_that_cannot_be_read_to_its_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk that fails in the midst of a large file spoils that file only, whether the file is new
+    or known."""
+    read_through = sources._read_through
+
+    def fail(raw_object: RawObject, stream: BinaryIO) -> Any:
+        if raw_object.name != "b.csv":
+            return read_through(raw_object, stream)
+        stream.close()
+        raise sources._unreadable(raw_object, OSError(errno.EIO, os.strerror(errno.EIO)))
+
+    monkeypatch.setattr(sources, "SMALL_BYTES", 0)
+    with monkeypatch.context() as patch:
+        patch.setattr(sources, "_read_through", fail)
+        check_only_b_failed(try_files(tmp_path, THREE), "b.csv cannot be read: Input/output error")
+    assert try_files(tmp_path, THREE).summary.failures == []
+    with monkeypatch.context() as patch:
+        patch.setattr(sources, "_read_through", fail)
+        tried = try_files(tmp_path, THREE)
+    assert tried.summary.failures == [("b.csv", "b.csv cannot be read: Input/output error")]
+    assert len(tried.sales()) == 3  # what it held before stays
+
+
+@pytest.mark.parametrize("name", ["b.csv", "[b].csv"])
+def test_a_large_file_written_to_while_it_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Whichever reader takes it, and however late the change: nothing of it is loaded."""
+    read_through = sources._read_through
+
+    def write(raw_object: RawObject, stream: BinaryIO) -> Any:
+        if raw_object.name == name:
+            time.sleep(0.5)
+            with open(str(raw_object.path), "a") as file:
+                file.write(row(5))
+        return read_through(raw_object, stream)
+
+    monkeypatch.setattr(sources, "SMALL_BYTES", 0)
+    with monkeypatch.context() as patch:
+        patch.setattr(sources, "_read_through", write)
+        tried = try_files(tmp_path, {"a.csv": row(), name: row(1)})
+    [(source, message)] = tried.summary.failures
+    assert (source, "changed while it was read" in message) == (name, True)
+    assert len(tried.sales()) == 1
+
+
 def test_only_what_cannot_be_read_again_is_held(tmp_path: Path) -> None:
     """Bytes of a local file go once they are handed on; the file is there to be read again."""
     path = tmp_path / "a.csv"
@@ -176,7 +286,7 @@ def test_an_interrupt_ends_what_is_being_read(
     [feed] = [feed for feed in load_feeds() if feed.name == "seven-columns"]
     layout = feed.layout([row().split(",")]) or {}
     with pytest.raises(KeyboardInterrupt), Cleaning(connect(), feed) as made:
-        made.add(RawText(1, layout, 7, lines=1, fetched=fetched))
+        made.add(RawText(1, layout, 7, fetched=fetched))
         assert begun.wait(30)
         time.sleep(0.3)
         stopped = time.monotonic()

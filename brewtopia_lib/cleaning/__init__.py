@@ -208,7 +208,9 @@ class Cleaning:
         """
         self._reader.finish()
         connection, feed = self.connection, self._feed
-        connection.execute(clean_sql("date_order"))
+        fill(connection, "ambiguous_rows", "row_no bigint", [])
+        if connection.execute("from raw where unread_time is not null limit 1").fetchall():
+            connection.execute(clean_sql("date_order"))
         connection.execute("set variable per_line = ?", [feed.per_line])
         parse_values(connection, feed)
         if feed.per_line:
@@ -239,10 +241,9 @@ def _find_suspects(connection: DuckDBPyConnection) -> None:
     """Fill suspects: what several orders have for one half of their number; nearly all have their own."""
     found = connection.execute("select order_high from parsed where reason is null").fetchnumpy()
     numbers = np.sort(found["order_high"])  # a third of the time that grouping takes
-    suspects = pd.DataFrame({"order_high": np.unique(numbers[1:][numbers[1:] == numbers[:-1]])})
-    connection.register("appended", suspects)
-    connection.execute("create or replace temp table suspects as select * from appended")
-    connection.unregister("appended")
+    order_high = np.unique(numbers[1:][numbers[1:] == numbers[:-1]])
+    several = pd.DataFrame({"order_high": order_high})  # noqa: F841 - found by name
+    connection.execute("create or replace temp table suspects as select * from several")
 
 
 def _counts(connection: DuckDBPyConnection) -> dict[int, Counts]:

@@ -21,7 +21,6 @@ class RawText:
         width: how many fields a row has.
         skip_lines: physical lines before the first row, the header's included.
         branch: the branch of every row, where no column has it.
-        lines: how many lines it has, if the fast reader may try it.
         fetched, records: exactly one of them says where the text is.
     """
 
@@ -30,9 +29,16 @@ class RawText:
     width: int
     skip_lines: int = 0
     branch: str | None = None
-    lines: int | None = None
     fetched: Fetched | None = None
     records: Callable[[], Iterator[Record]] | None = None
+
+    @property
+    def lines(self) -> int | None:
+        """How many lines it has, None where the fast reader may not try it.
+
+        Raises SourceError where it cannot be read.
+        """
+        return None if self.fetched is None else self.fetched.lines
 
 
 def can_share_memory() -> bool:

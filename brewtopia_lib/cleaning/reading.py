@@ -16,6 +16,7 @@ from duckdb import DuckDBPyConnection
 from brewtopia_lib.cleaning.feeds import Feed
 from brewtopia_lib.cleaning.raw_texts import Block, RawText, can_share_memory
 from brewtopia_lib.cleaning.tables import append, fill
+from brewtopia_lib.sources import Fetched
 from brewtopia_lib.sources.records import MAX_ROW_BYTES, Record, count_byte, read_records
 
 ORDER_ROLES = ("sold_at", "branch", "items", "total", "payment")
@@ -89,11 +90,9 @@ class RawReader:
         """Take one more object; small ones of one shape are read many at a time."""
         self._objects.append((text.object_no, text.branch, text.skip_lines + 1))
         fetched = text.fetched
-        if fetched is None or text.lines is None:
-            self._careful.append(text)
-        elif fetched.data is None and _is_plain(fetched.path):
+        if fetched is not None and fetched.data is None and _is_plain(fetched.path):
             self._start(self._read_fast, [text], str(fetched.path), True)
-        elif fetched.data is None or not can_share_memory() or self._has_odd_quotes(fetched.data):
+        elif fetched is None or fetched.data is None or not self._fits_a_block(fetched):
             self._careful.append(text)
         else:
             shape = (text.width, *text.layout.items())
@@ -129,9 +128,11 @@ class RawReader:
             self._connection.interrupt()
         self._pool.shutdown(cancel_futures=True)
 
-    def _has_odd_quotes(self, data: bytes) -> bool:
+    def _fits_a_block(self, fetched: Fetched) -> bool:
+        if fetched.data is None or fetched.lines is None or not can_share_memory():
+            return False
         quote = self._feed.file.quote.encode()
-        return bool(quote) and count_byte(data, quote) % 2 == 1
+        return not quote or count_byte(fetched.data, quote) % 2 == 0
 
     def _start(self, read: Callable[..., list[RawText]], *what: Any) -> None:
         wait(self._reads)  # so that no more than two blocks are held
@@ -172,11 +173,23 @@ class RawReader:
             path, typed, file.delimiter, file.quote, file.quote,
             first.skip_lines if alone else 0, MAX_ROW_BYTES,
         ]  # fmt: skip
-        try:
-            read = self._connection.execute(query, [*values, True]).fetchone()
-        except duckdb.Error:  # line ends inside quotes are for one thread only
-            read = self._connection.execute(query, [*values, False]).fetchone()
-        expected = {text.object_no: (text.lines or 0) - text.skip_lines for text in texts}
+        read = None
+        for parallel in (True, False):  # line ends inside quotes are for one thread only
+            try:
+                read = self._connection.execute(query, [*values, parallel]).fetchone()
+                break
+            except duckdb.InterruptException:
+                raise
+            except duckdb.OutOfMemoryException:
+                if not parallel:
+                    raise
+            except duckdb.Error:  # odd text, or a file that is gone: the careful reader says what
+                if first.lines is None or not parallel:
+                    return list(texts)
+        expected = {
+            text.object_no: None if text.lines is None else text.lines - text.skip_lines
+            for text in texts
+        }
         if alone and read is not None and read[0] == expected[first.object_no]:
             return []
         rows: dict[int, int] = dict(

@@ -46,9 +46,7 @@ def recognise(fetched: Fetched, feeds: Sequence[Feed], object_no: int) -> Recogn
     if choice is None:
         return Recognised(fetched.object.source, None, None)
     branch = choice.feed.branch_of(fetched.object.name)
-    text = RawText(
-        object_no, choice.layout, choice.width, choice.skip_lines, branch, fetched.lines, fetched
-    )
+    text = RawText(object_no, choice.layout, choice.width, choice.skip_lines, branch, fetched)
     return Recognised(fetched.object.source, choice.feed, text)
 
 

@@ -28,9 +28,8 @@ def append(
     if rows:
         # Types come from the table: those of a sample of rows would not fit every row.
         connection.execute("set pandas_analyze_sample = 0")
-        connection.register("appended", pd.DataFrame(rows, columns=names, dtype=object))
+        appended = pd.DataFrame(rows, columns=names, dtype=object)  # noqa: F841 - found by name
         connection.execute(f"insert into {table} {query}")
-        connection.unregister("appended")
 
 
 @cache

@@ -2,13 +2,15 @@
 
 import errno
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from io import BytesIO
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from blake3 import blake3
 
@@ -48,35 +50,59 @@ class RawObject:
         return _readable(Path(self.path.name))
 
 
+class Content(NamedTuple):
+    """What reading the whole of a file tells.
+
+    Attributes:
+        version: BLAKE3 hash of its bytes, or its ETag; another content is another version.
+        lines: as `count_lines` gives them; None also where nobody has counted.
+    """
+
+    version: str
+    lines: int | None = None
+
+
 @dataclass
 class Fetched:
     """What a raw file held at one moment.
 
     Attributes:
-        version: BLAKE3 hash of its bytes, or its ETag; another content is another version.
         as_of: when it held this content (UTC, naive).
-        counted: its lines, counted while they were read, if `data` is None.
+        content: gives what is known of the whole, as soon as it has been read.
         data: its bytes where they are few, until `forget`; else None.
         path: where its bytes are if `data` is None: the file itself, or a copy of it.
         stamp: what tells the file itself from a later one; None for a copy, which nobody changes.
     """
 
     object: RawObject
-    version: str
     as_of: datetime
     size: int
-    counted: int | None
+    content: Callable[[], Content]
     data: bytes | None
     path: Path
     stamp: tuple[int, int] | None
 
     def open(self) -> BinaryIO:
-        return BytesIO(self.data) if self.data is not None else self.path.open("rb")
+        """Its bytes; raises SourceError where they cannot be read."""
+        if self.data is not None:
+            return BytesIO(self.data)
+        try:
+            return self.path.open("rb")
+        except OSError as error:
+            raise _unreadable(self.object, error) from error
 
     @property
+    def version(self) -> str:
+        """What tells this content from any other; raises SourceError where it cannot be read."""
+        return self.content().version
+
+    @cached_property
     def lines(self) -> int | None:
-        """How many lines the fast reader should find, None where only the careful one may try."""
-        return self.counted if self.data is None else count_lines([self.data])
+        """How many lines the fast reader should find, None where only the careful one may try.
+
+        Raises SourceError where the file cannot be read.
+        """
+        return self.content().lines if self.data is None else count_lines([self.data])
 
     def head(self, size: int) -> bytes:
         """The first bytes, for a look at the header."""
@@ -132,38 +158,54 @@ def list_objects(
 def fetch(raw_object: RawObject) -> Fetched:
     """Read a file once: its version, its lines, and its bytes where they are few.
 
+    Large files are read in the background, while whoever asked goes on.
+
     Raises SourceError naming the file and why it cannot be read.
     """
     path = raw_object.path
     assert isinstance(path, Path), "objects on S3 are read by fetching()"
-    digest = blake3()
     as_of = datetime.now(UTC).replace(tzinfo=None)
     try:
         if path.exists() and not path.is_file():  # a pipe would never end
             raise OSError(errno.EINVAL, "it is no regular file")
-        with path.open("rb") as stream:
+        with ExitStack() as closing:
+            stream = closing.enter_context(path.open("rb"))
             stamp = _stamp(os.fstat(stream.fileno()))
-            size = stamp[0]
-            if size <= SMALL_BYTES:
+            if stamp[0] <= SMALL_BYTES:
                 data = stream.read()
-                digest.update(data)
-                return Fetched(
-                    raw_object, digest.hexdigest(), as_of, len(data), None, data, path, stamp
-                )
+                content = Content(blake3(data).hexdigest())
+                return Fetched(raw_object, as_of, len(data), lambda: content, data, path, stamp)
+            closing.pop_all()
+    except OSError as error:
+        raise _unreadable(raw_object, error) from error
+    pool = ThreadPoolExecutor(1)
+    reading = pool.submit(_read_through, raw_object, stream)
+    pool.shutdown(wait=False)
+    return Fetched(raw_object, as_of, stamp[0], reading.result, None, path, stamp)
 
-            def chunks() -> Iterator[bytes]:
-                while chunk := stream.read(_READ_BYTES):
-                    digest.update(chunk)
-                    yield chunk
 
+def _read_through(raw_object: RawObject, stream: BinaryIO) -> Content:
+    digest = blake3()
+
+    def chunks() -> Iterator[bytes]:
+        while chunk := stream.read(_READ_BYTES):
+            digest.update(chunk)
+            yield chunk
+
+    try:
+        with stream:
             lines = count_lines(chunks())
             for _ in chunks():
                 pass
-            return Fetched(raw_object, digest.hexdigest(), as_of, size, lines, None, path, stamp)
     except OSError as error:
-        raise SourceError(
-            f"{raw_object.source} cannot be read: {error.strerror}", source=raw_object.source
-        ) from error
+        raise _unreadable(raw_object, error) from error
+    return Content(digest.hexdigest(), lines)
+
+
+def _unreadable(raw_object: RawObject, error: OSError) -> SourceError:
+    return SourceError(
+        f"{raw_object.source} cannot be read: {error.strerror}", source=raw_object.source
+    )
 
 
 def _list_folder(uri: str, raw: str, failures: list[tuple[str, str]]) -> Iterator[RawObject]:

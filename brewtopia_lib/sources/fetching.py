@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from brewtopia_lib.errors import S3Error, SourceError
-from brewtopia_lib.sources import SMALL_BYTES, Fetched, RawObject, fetch
+from brewtopia_lib.sources import SMALL_BYTES, Content, Fetched, RawObject, fetch
 from brewtopia_lib.sources.records import count_lines
 from brewtopia_lib.storage.s3 import THREADS, Bucket, S3Path, Stored
 from brewtopia_lib.storage.scratch import private_folder
@@ -135,10 +135,8 @@ class _Reader:
                 stored = now
             else:
                 stored, data = bucket.read(path.key, keep)
-        lines = count_lines(_chunks(copy)) if data is None else None
-        return Fetched(
-            one, stored.etag, stored.modified, stored.size, lines, data, copy, stamp=None
-        )
+        content = Content(stored.etag, count_lines(_chunks(copy)) if data is None else None)
+        return Fetched(one, stored.modified, stored.size, lambda: content, data, copy, stamp=None)
 
     def _told(self, one: RawObject, chunks: Iterator[bytes]) -> Iterator[bytes]:
         received = 0

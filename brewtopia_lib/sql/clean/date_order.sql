@@ -1,7 +1,7 @@
--- One row per raw row whose day and month may stand the other way round (ambiguous_rows): in an
+-- Fill ambiguous_rows, one row per raw row whose day and month may stand the other way round: in an
 -- object where some date reads only with day and month swapped, a date that reads both ways is
 -- ambiguous if, swapped, it lies nearer to the days of which the object leaves no doubt.
-create or replace temp table ambiguous_rows as
+insert into ambiguous_rows
 with swapped as (
     select
         rowid as row_no, object_no,

@@ -39,13 +39,10 @@ tenders as (
 select
     raw.rowid as row_no,
     raw.object_no,
-    raw.line_number,
-    raw.row_hash,
     raw.sold_at,
     named_branches.branch,
     tenders.payment,
     baskets.basket_no,
-    tenders.total as till_total,
     coalesce(tenders.total, lines_total) as total,
     coalesce(tenders.total = lines_total, is_absent) as total_matches,
     xor(

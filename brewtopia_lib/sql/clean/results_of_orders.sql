@@ -11,10 +11,17 @@ left join repeats using (row_no)
 where parsed.reason is null and not coalesce(repeats.is_copy, false);
 
 create or replace temp view rejected_rows as
+with rejected as (
+    select
+        row_no, case when repeats.is_copy then 'duplicate_row' else parsed.reason end as reason,
+        branch
+    from parsed
+    left join repeats using (row_no)
+    where parsed.reason is not null or repeats.is_copy
+)
 select
-    parsed.row_no, parsed.object_no, parsed.line_number,
-    case when repeats.is_copy then 'duplicate_row' else parsed.reason end as reason,
-    parsed.branch, parsed.sold_at, parsed.till_total
-from parsed
-left join repeats using (row_no)
-where parsed.reason is not null or repeats.is_copy;
+    row_no, raw.object_no, raw.line_number, reason, rejected.branch, raw.sold_at,
+    totals.total as till_total
+from rejected
+join raw on rejected.row_no = raw.rowid
+join totals on raw.total = totals.text;
