@@ -240,6 +240,8 @@ def test_few_days_are_said() -> None:
     assert "28 days of sales, too few to tell a trend from chance" in found.notes[0]
     alone = simulate(Setting(branches=2, products=8, weeks=20), np.random.default_rng(1))
     assert "fewer than four branches" in find(history_of(alone)).notes[-1]
+    few = simulate(Setting(branches=5, products=8, weeks=20), np.random.default_rng(1))
+    assert "fewer than six branches" in find(history_of(few)).notes[-1]
 
 
 def test_a_silent_product_and_a_missing_day_are_found_at_once() -> None:
@@ -263,6 +265,21 @@ def test_a_level_shift_is_dated() -> None:
     assert (one.branch, one.direction) == ("Branch 00", "falling")
     assert one.since is not None
     assert abs((made_on(14) - one.since).days) <= 3
+
+
+@pytest.mark.parametrize("seed", [1, 4, 8])
+def test_of_few_branches_those_that_stay_are_not_said_to_move(tmp_path: Path, seed: int) -> None:
+    """Where half of four branches move, the others would seem to move against them."""
+    settings, planted = settings_of(tmp_path), tmp_path / "truth.json"
+    write_sample(tmp_path / "raw", branches=4, days=84, seed=seed, until=LAST_DAY, truth=planted)
+    ingest(settings)
+    with open_warehouse(settings.warehouse) as warehouse:
+        made = look(warehouse, until=LAST_DAY).findings
+    truth = json.loads(planted.read_text())["planted"]
+    told = [one for one in made if one.kind in {"branch_trend", "level_shift"}]
+    wrong = [one for one in told if not any(matches(plant, one) for plant in truth)]
+    assert told
+    assert not wrong, [one.sentence for one in wrong]
 
 
 def test_a_shift_is_dated_among_days_that_agree() -> None:

@@ -15,7 +15,7 @@ import numpy as np
 
 from brewtopia_lib import analyses
 from brewtopia_lib.errors import ParameterError
-from brewtopia_lib.findings import trends
+from brewtopia_lib.findings import gaps, moves, trends
 from brewtopia_lib.findings.branch_days import BranchDays
 from brewtopia_lib.findings.branch_findings import BranchFindings
 from brewtopia_lib.findings.breaks import missing_days, silent_products
@@ -178,9 +178,14 @@ def notes(history: History) -> list[str]:
             f"{plural(short, 'branch', 'branches')} with less than {trends.LEAST_DAYS} trading "
             "days cannot be tested for trends yet."
         )
-    if len(history.branches) < 4:
+    if len(history.branches) < gaps.LEAST_BRANCHES:
         said.append(
             "With fewer than four branches nothing can be compared between branches: neither "
             "branch against chain, nor products, prices, pairs and hours that others have."
+        )
+    elif len(history.branches) < moves.LEAST_BRANCHES:
+        said.append(
+            "With fewer than six branches each is compared with its own past: where one of so few "
+            "moves, all others would seem to move against it."
         )
     return said

@@ -29,9 +29,10 @@ from brewtopia_lib.findings.steps import (
 )
 
 LEAST_DAYS = 56
-LEAST_BRANCHES = 4
+LEAST_BRANCHES = 6
 LATE_DAYS = 28
 
+_FEW_BRANCHES = 12
 _AROUND = 9
 _OUTLYING = 4.0
 _PLAIN = 12.0
@@ -84,8 +85,31 @@ class Moves:
 
 
 def against_chain(series: Floats, weekday: NDArray[np.int64]) -> Floats:
-    """Series, B × T, without each branch's week and, of four or more branches, the chain's days."""
-    rest = series.copy()
+    """Series, B × T, without each branch's week and, of six or more branches, the chain's days.
+
+    Of few branches one that moves would be seen in the chain's days, and so, the other way round,
+    in all the others: the surest moves are taken out, one after another, before the days are told.
+    """
+    moved = np.zeros_like(series)
+    rest = _against_days(series, moved, weekday)
+    branches = int((np.isfinite(rest).sum(axis=1) > 1).sum())
+    if not LEAST_BRANCHES <= branches < _FEW_BRANCHES:
+        return rest
+    for _ in range(branches // 2):
+        moves = find_moves(rest)
+        chance = np.where(moved.any(axis=1), 1.0, np.nan_to_num(moves.chance, nan=1.0))
+        surest = int(chance.argmin())
+        if chance[surest] > _SURE:
+            break
+        move = rest[surest] - moves.residual[surest] * moves.noise[surest]
+        moved[surest] = np.nan_to_num(move)
+        rest = _against_days(series, moved, weekday)
+    return rest
+
+
+def _against_days(series: Floats, moved: Floats, weekday: NDArray[np.int64]) -> Floats:
+    """The same, with the chain's days told from what `moved` leaves of the series."""
+    rest = series - moved
     known = np.isfinite(rest).sum(axis=1) > 1
     shared = known.sum() >= LEAST_BRANCHES
     for _ in range(3 if shared else 1):
@@ -98,7 +122,7 @@ def against_chain(series: Floats, weekday: NDArray[np.int64]) -> Floats:
             noise = np.nanvar(rest[known], axis=1, keepdims=True)
             together, _ = centre(rest[known].T, np.broadcast_to(noise, rest[known].shape).T)
             rest -= np.nan_to_num(together)
-    return rest
+    return rest + moved
 
 
 def find_moves(series: Floats, lead: Moves | None = None) -> Moves:
