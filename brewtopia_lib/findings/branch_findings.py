@@ -104,6 +104,7 @@ class BranchFindings:
             week_labels(self.days.history),
             _mean_by_week(values, both),
             _mean_by_week(expected, both),
+            "had it stayed as it was",
         )
 
     def _chain_chart(self) -> Evidence:

@@ -149,6 +149,7 @@ class DayFindings:
                 [str(one) for one in history.dates[shown]],
                 np.where(history.traded[row, shown], history.takings[row, shown], np.nan),
                 usual[shown],
+                "usual",
             ),
         )
 

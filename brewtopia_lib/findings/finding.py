@@ -30,21 +30,27 @@ class Evidence:
     """The small series that shows a finding: what was, and what was to be expected.
 
     `labels` are days, hours or branches, as text; None is a place without a value. `measure` says
-    in words what the values are.
+    in words what the values are, `expected_is` what the expected ones are.
     """
 
     measure: str
     labels: tuple[str, ...]
     values: tuple[float | None, ...]
     expected: tuple[float | None, ...] = ()
+    expected_is: str = ""
 
     @classmethod
     def of(
-        cls, measure: str, labels: list[str], values: Floats, expected: Floats | None = None
+        cls,
+        measure: str,
+        labels: list[str],
+        values: Floats,
+        expected: Floats | None = None,
+        expected_is: str = "",
     ) -> "Evidence":
         """From arrays, in which NaN is a place without a value."""
         lines = () if expected is None else _rounded(expected)
-        return cls(measure, tuple(labels), _rounded(values), lines)
+        return cls(measure, tuple(labels), _rounded(values), lines, expected_is)
 
 
 def _rounded(values: Floats) -> tuple[float | None, ...]:

@@ -239,5 +239,6 @@ class Opportunities:
                 [f"{hour:02}:00" for hour in shown],
                 hours[row, shown] / per_day,
                 usual[shown] * total[row] / per_day,
+                "branches like it",
             ),
         )

@@ -81,7 +81,9 @@ class ProductFindings:
             product,
             (own.slope[place], own.error[place], own.freedom[place]),
             float(self.weekly_revenue[place]),
-            self._evidence(slice(branch, branch + 1), product),
+            self._evidence(
+                slice(branch, branch + 1), product, own.slope if self.shared[product] else None
+            ),
         )
 
     def _tell_chain(self, place: tuple[int, ...]) -> Finding:
@@ -122,8 +124,13 @@ class ProductFindings:
             evidence=evidence,
         )
 
-    def _evidence(self, branches: slice, product: int) -> Evidence:
-        """Units a day of each week, sold and by the trend, as on days of the usual trade."""
+    def _evidence(
+        self, branches: slice, product: int, against_chain: Floats | None = None
+    ) -> Evidence:
+        """Units a day of each week, as on days of the usual trade: sold, and by the trend.
+
+        With what the trends are `against_chain`, B × P, by that of the chain instead.
+        """
         fitted, history = self.fitted, self.history
         days = history.units.shape[-1]
         weeks = (np.arange(days) - (days - 1) / 2) / 7
@@ -134,6 +141,8 @@ class ProductFindings:
             steady = fitted.level[branches, product, None] * np.exp(
                 slope * (weeks - fitted.middle[branches, product, None])
             )
+            if against_chain is not None:
+                steady *= np.exp(-against_chain[branches, product, None] * (weeks - weeks[0]))
         usual = np.nan_to_num(_mean_known(fitted.shocks[branches]))[:, None]
         sold = by_week(np.where(known, history.units[branches, product], 0.0))
         passed = by_week(shocks)
@@ -145,6 +154,7 @@ class ProductFindings:
             week_labels(history),
             np.nansum(values, axis=0),
             np.nansum(expected, axis=0),
+            "its trend" if against_chain is None else "had it moved as in the rest of the chain",
         )
 
 

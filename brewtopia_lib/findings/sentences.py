@@ -29,16 +29,20 @@ def product_trend(
     now: float,
     beyond: bool,
 ) -> Said:
-    """A product that grows or fades; `beyond` what it does in the whole chain."""
-    where = f"at {branch}" if branch else "across the chain"
-    way = "growing" if change > 0 else "shrinking"
-    against = " faster than in the rest of the chain" if beyond else ""
-    if beyond and change < 0:
-        against = " against the rest of the chain"
-    sentence = (
-        f"{product} is {way} {_a_week(change)}{against} {where}: "
-        f"about {_worth(effect)} than {_ago(weeks)}."
-    )
+    """A product that grows or fades; `beyond` what it does in the rest of the chain."""
+    if beyond:
+        way = "gaining {} on" if change > 0 else "falling {} behind"
+        sentence = (
+            f"{product} is {way.format(_a_week(change))} the rest of the chain at {branch}: about "
+            f"{_worth(effect)} than had it moved for {_number(weeks)} weeks as it did elsewhere."
+        )
+    else:
+        where = f"at {branch}" if branch else "across the chain"
+        way = "growing" if change > 0 else "shrinking"
+        sentence = (
+            f"{product} is {way} {_a_week(change)} {where}: about {_worth(effect)} than "
+            f"{_ago(weeks)}."
+        )
     detail = (
         f"{between(effect).capitalize()}; it brings {pounds(now)} a week now. Judged beside the "
         "rest of the menu, so good weather or a quiet week is not mistaken for it."
@@ -230,8 +234,11 @@ def _more(change: float, up: str, down: str) -> str:
 
 
 def _ago(weeks: int) -> str:
-    words = {8: "eight", 9: "nine", 10: "ten"}
-    return f"{words.get(weeks, str(weeks))} weeks ago"
+    return f"{_number(weeks)} weeks ago"
+
+
+def _number(weeks: int) -> str:
+    return {8: "eight", 9: "nine", 10: "ten"}.get(weeks, str(weeks))
 
 
 def _hours(hours: tuple[int, int]) -> str:

@@ -89,14 +89,8 @@ def _caption(finding: Finding) -> str:
     measure = shown.measure[0].upper() + shown.measure[1:]
     if not shown.expected:
         return measure
-    expected = {
-        "product_trend": "line: its trend",
-        "branch_trend": "line: had it stayed as it was",
-        "level_shift": "line: had it stayed as it was",
-        "unusual_day": "dash: usual",
-        "opening_hours": "dash: branches like it",
-    }
-    return f"{measure}; {expected.get(finding.kind, 'line: expected')}"
+    mark = "dash" if finding.kind in ("unusual_day", "opening_hours") else "line"
+    return f"{measure}; {mark}: {shown.expected_is}"
 
 
 def _also(rest: Sequence[Finding]) -> str:
