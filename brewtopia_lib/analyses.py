@@ -209,12 +209,13 @@ def movers(
 def weekday_hours(
     warehouse: Queryable, *, until: date, weeks: int = 4, branch: str | None = None
 ) -> pd.DataFrame:
-    """What one branch takes in each hour of the week, on average over the period.
+    """What a branch that is open takes in each hour of the week, on average over the period.
 
         bt.analyses.weekday_hours(warehouse, until=date(2024, 6, 30), weeks=4, branch="Leeds")
 
     Columns: weekday (1 is Monday), hour (10 is from 10:00 to 10:59), revenue_per_hour,
-    orders_per_hour, days (branch-days with orders on that weekday: what the averages are over).
+    orders_per_hour, days (branch-days with orders on that weekday, of the branches that sold
+    something in that hour of it: what the averages are over).
     """
     return _run(warehouse, "weekday_hours", **_period(until, weeks, branch))
 

@@ -594,18 +594,21 @@ def test_new_and_gone_products_are_volume():
 
 
 def test_weekday_hours(case):
-    """An hour's average is over every branch-day that traded on that weekday."""
+    """An hour's average is over the days of that weekday at the branches that are open then."""
     orders = case.window(case.orders)
     weekday = orders["day"].map(date.isoweekday)
-    days = orders.assign(weekday=weekday).groupby("weekday")[["branch", "day"]]
-    days = days.apply(lambda frame: len(frame.drop_duplicates()))
+    traded = orders.assign(weekday=weekday).groupby(["branch", "weekday"])["day"].nunique()
+    days = {
+        (day, hour): sum(traded[branch, day] for branch in frame["branch"].unique())
+        for (day, hour), frame in orders.groupby([weekday, "hour"])
+    }
     expected = [
         {
             "weekday": day,
             "hour": hour,
-            "revenue_per_hour": frame["pence"].sum() / 100 / days[day],
-            "orders_per_hour": len(frame) / days[day],
-            "days": days[day],
+            "revenue_per_hour": frame["pence"].sum() / 100 / days[day, hour],
+            "orders_per_hour": len(frame) / days[day, hour],
+            "days": days[day, hour],
         }
         for (day, hour), frame in orders.groupby([weekday, "hour"])
     ]

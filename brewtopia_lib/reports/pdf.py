@@ -19,6 +19,7 @@ OFFLINE = (
     "--disable-dev-shm-usage",
     "--no-first-run",
     "--no-pdf-header-footer",
+    "--window-size=1280,900",  # a narrower one shows the charts of a telephone
 )
 
 

@@ -1,5 +1,6 @@
 -- one row per weekday, hour
--- Averages over the branch-days that traded on that weekday: what one branch takes in an hour.
+-- Averages over the branch-days that traded on that weekday, of the branches that sold something in
+-- that hour of that weekday in the period: what one branch takes in an hour in which it is open.
 with
 hours as (
     select
@@ -16,22 +17,32 @@ hours as (
     group by branch, sold_on, hour
 ),
 
-weekdays as (
-    select weekday, count(*) as days
-    from (select distinct branch, sold_on, weekday from hours) as branch_days
-    group by weekday
+branch_weekdays as (
+    select branch, weekday, count(distinct sold_on) as days
+    from hours
+    group by branch, weekday
+),
+
+branch_hours as (
+    select branch, weekday, hour, sum(orders) as orders, sum(revenue) as revenue
+    from hours
+    group by branch, weekday, hour
 ),
 
 final as (
     select
-        hours.weekday,
-        hours.hour,
-        cast(sum(hours.revenue) as double precision) / weekdays.days as revenue_per_hour,
-        cast(sum(hours.orders) as double precision) / weekdays.days as orders_per_hour,
-        weekdays.days
-    from hours
-    inner join weekdays on weekdays.weekday = hours.weekday
-    group by hours.weekday, hours.hour, weekdays.days
+        branch_hours.weekday,
+        branch_hours.hour,
+        cast(sum(branch_hours.revenue) as double precision) / sum(branch_weekdays.days)
+            as revenue_per_hour,
+        cast(sum(branch_hours.orders) as double precision) / sum(branch_weekdays.days)
+            as orders_per_hour,
+        cast(sum(branch_weekdays.days) as bigint) as days
+    from branch_hours
+    inner join branch_weekdays
+        on branch_weekdays.branch = branch_hours.branch
+        and branch_weekdays.weekday = branch_hours.weekday
+    group by branch_hours.weekday, branch_hours.hour
 )
 
 select * from final
