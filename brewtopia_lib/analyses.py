@@ -28,7 +28,7 @@ from brewtopia_lib.shared import is_shared, once
 _COLUMNS = {
     "str": "branch product product_a product_b size flavour payment day_part reason source feed",
     "datetime64[us]": "first_day last_day sold_on week_start last_sold_on cleaned_at loaded_at",
-    "bool": "complete comparable",
+    "bool": "complete comparable mostly_open",
     "int64": "orders items units units_before lines rows files rejected days days_traded"
     " days_traded_before days_traded_last_year days_silent branches branches_before"
     " branches_last_year comparable_branches comparable_days weekday hour revenue_rank units_rank"
@@ -215,7 +215,8 @@ def weekday_hours(
 
     Columns: weekday (1 is Monday), hour (10 is from 10:00 to 10:59), revenue_per_hour,
     orders_per_hour, days (branch-days with orders on that weekday, of the branches that sold
-    something in that hour of it: what the averages are over).
+    something in that hour of it: what the averages are over), mostly_open (whether these are half
+    of that weekday's, or more).
     """
     return _run(warehouse, "weekday_hours", **_period(until, weeks, branch))
 

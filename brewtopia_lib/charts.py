@@ -97,6 +97,7 @@ def revenue_by_week(weekly: pd.DataFrame, first: date, width: Width = "wide") ->
         axes.annotate(
             pounds(value), (place, value), xytext=(0, 4), textcoords="offset points",
             ha="center", color=COFFEE, fontweight="bold",
+            bbox={"facecolor": "white", "alpha": 0.85, "linewidth": 0, "pad": 1},
         )  # fmt: skip
     axes.margins(y=0.12)
     money_axis(axes)
@@ -138,35 +139,39 @@ def weekday_hours(cells: pd.DataFrame, width: Width = "wide") -> Figure:
 
         bt.charts.weekday_hours(weekday_hours)
 
-    `cells` has weekday (1 is Monday), hour and revenue_per_hour (pounds). Monday first;
-    narrow has the hours downwards.
+    `cells` has weekday (1 is Monday), hour, revenue_per_hour (pounds) and mostly_open: hours in
+    which less than half of the branches are open are left without colour. Monday first; narrow has
+    the hours downwards.
     """
     hours, weekdays = (
         list(range(int(cells[name].min()), int(cells[name].max()) + 1))
         for name in ("hour", "weekday")
     )
-    grid = (
-        cells.assign(revenue_per_hour=cells["revenue_per_hour"].astype(float))
-        .pivot(index="weekday", columns="hour", values="revenue_per_hour")
+    grid, usual = (
+        cells.assign(value=values)
+        .pivot(index="weekday", columns="hour", values="value")
         .reindex(index=weekdays, columns=hours)
+        for values in (cells["revenue_per_hour"].astype(float), cells["mostly_open"].astype(float))
     )
+    usual = usual == 1
     names = [WEEKDAYS[weekday - 1][:3] for weekday in weekdays]
     labels = [hour(one) for one in hours]
     if width == "narrow":
-        grid = grid.T
+        grid, usual = grid.T, usual.T
         names, labels = labels, names
     figure, axes = single(width, 34 + (38 if width == "wide" else 25) * len(grid))
     crowded = width == "wide" and len(hours) > 14
     sns.heatmap(
-        grid, ax=axes, cmap=HEAT, vmin=0, cbar=False, linewidths=2, linecolor="white",
-        xticklabels=False, yticklabels=False,
+        grid.where(usual), ax=axes, cmap=HEAT, vmin=0, cbar=False, linewidths=2,
+        linecolor="white", xticklabels=False, yticklabels=False,
     )  # fmt: skip
-    most = max(np.nanmax(grid.to_numpy()), 1e-9)
+    most = max(np.nanmax(grid.where(usual).to_numpy()), 1e-9)
     for (row, column), value in np.ndenumerate(grid.to_numpy()):
         if not crowded and not np.isnan(value):
+            ink = legible_on(HEAT(max(value, 0) / most)) if usual.iat[row, column] else MUTED
             axes.text(
                 column + 0.5, row + 0.5, f"{value:,.0f}", fontsize=12, ha="center", va="center",
-                color=legible_on(HEAT(max(value, 0) / most)), in_layout=False,
+                color=ink, in_layout=False,
             )  # fmt: skip
     step = 2 if crowded else 1
     axes.set_xticks([place + 0.5 for place in range(0, len(labels), step)], labels[::step])
@@ -277,8 +282,8 @@ def movers(moved: pd.DataFrame, weeks: int, limit: int = 5, width: Width = "wide
         range(len(rows)), values, height=0.6 if width == "wide" else 0.36,
         color=[UP if value > 0 else DOWN for value in values],
     )  # fmt: skip
-    at = np.arange(len(rows))
-    axes.vlines(np.zeros(len(rows)), at - 0.3, at + 0.3, color=MUTED, linewidth=1)
+    at, half = np.arange(len(rows)), 0.3 if width == "wide" else 0.18
+    axes.vlines(np.zeros(len(rows)), at - half, at + half, color=MUTED, linewidth=1)
     reach = max([abs(value) for value in values], default=1)
     for place, (name, value) in enumerate(zip(rows["product"], values, strict=True)):
         text = f"{'▲' if value > 0 else '▼'} {pounds(value, signed=True)}"

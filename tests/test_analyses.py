@@ -609,6 +609,8 @@ def test_weekday_hours(case):
             "revenue_per_hour": frame["pence"].sum() / 100 / days[day, hour],
             "orders_per_hour": len(frame) / days[day, hour],
             "days": days[day, hour],
+            "mostly_open": 2 * days[day, hour]
+            >= max(many for (other, _), many in days.items() if other == day),
         }
         for (day, hour), frame in orders.groupby([weekday, "hour"])
     ]

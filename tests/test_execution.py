@@ -316,12 +316,14 @@ needs_chromium = pytest.mark.skipif(
 
 @needs_chromium
 def test_a_page_is_printed(attempt: Try) -> None:
-    """With `pdf`, a PDF lies beside the page."""
+    """With `pdf`, a PDF lies beside the page; a later page without one takes it away."""
     run = attempt("weeks: int = 4", "print('on paper')", pdf=True)
     assert run.error is None
     assert run.pdf
     assert run.pdf.read_bytes().startswith(b"%PDF-")
     assert run.pdf.parent == run.page.parent if run.page else False
+    assert attempt("weeks: int = 4", "print('on screen')").error is None
+    assert not run.pdf.exists()
 
 
 def test_without_chromium_there_is_no_pdf(attempt: Try, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -237,7 +237,7 @@ def test_few_days_are_said() -> None:
     assert not [one for one in found.findings if one.q_value is not None]
     assert not found.long_enough
     assert find(history_of(chain())).long_enough
-    assert "28 days of sales, too few to tell a trend from chance" in found.notes[0]
+    assert "Sales of 28 days are too few to tell a trend from chance" in found.notes[0]
     alone = simulate(Setting(branches=2, products=8, weeks=20), np.random.default_rng(1))
     assert "fewer than four branches" in find(history_of(alone)).notes[-1]
     few = simulate(Setting(branches=5, products=8, weeks=20), np.random.default_rng(1))

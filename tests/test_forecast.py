@@ -128,7 +128,7 @@ def test_too_short_a_history_is_said() -> None:
     assert made.backtest.empty
     assert headline(made) is None
     assert how_good(made) is None
-    assert "16 days of sales" in made.notes[0]
+    assert "Sales of 16 days are too few" in made.notes[0]
     assert "42 days" in made.notes[0]
     assert lines(made) == [f"\n{made.notes[0]}"]
 

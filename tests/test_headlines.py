@@ -23,6 +23,7 @@ def headline_row(change: float) -> pd.DataFrame:
 def cells(busiest: float) -> pd.DataFrame:
     rows = [(weekday, hour, 10.0) for weekday in range(1, 8) for hour in range(9, 17)]
     frame = pd.DataFrame(rows, columns=["weekday", "hour", "revenue_per_hour"])
+    frame["mostly_open"] = True
     frame.loc[(frame["weekday"] == 6) & (frame["hour"] == 12), "revenue_per_hour"] = busiest
     return frame
 
@@ -76,6 +77,16 @@ def test_the_busiest_hour_is_the_one_in_the_data() -> None:
     busy = text(headlines.weekday_hours(cells(40)))
     assert busy.startswith("Saturday 12:00–13:00 is the busiest hour: £40")
     assert text(headlines.weekday_hours(cells(11))) == "No hour of the week stands out"
+    busy_too = cells(40)
+    busy_too.loc[3, "revenue_per_hour"] = 39.5
+    assert text(headlines.weekday_hours(busy_too)) == (
+        "Saturday 12:00–13:00 and Monday 12:00–13:00 are the busiest hours: about £40"
+    )
+    lone = cells(40)
+    lone.loc[7, ["revenue_per_hour", "mostly_open"]] = [90.0, False]
+    assert text(headlines.weekday_hours(lone)) == busy
+    assert headlines.few_open(cells(40)) is None
+    assert "less than half of the branches" in str(headlines.few_open(lone))
     one_day = cells(40)[lambda frame: frame["weekday"] == 6]
     assert "one weekday only" in text(headlines.weekday_hours(one_day))
 
@@ -138,7 +149,7 @@ def test_movers_add_up() -> None:
     )
     said = product_headlines.movers(moved, SCOPE)
     assert text(said) == (
-        "Products together earned £90 a week more like for like, mostly by volume (+£95)"
+        "Products together earned £90 a week more like for like: volume +£95, mix −£5"
     )
     assert "mix −£5" in said.numbers
     assert product_headlines.movers(moved.iloc[:0], SCOPE) is None
@@ -150,6 +161,11 @@ def test_missing_days_are_summed() -> None:
     days = pd.DataFrame({"expected_revenue": [400.0, 300.0]})
     assert text(headlines.missing(days)) == "2 branch-days without sales, usually worth £700"
     assert text(headlines.missing(days.iloc[:0])) == "No day is missing that usually has sales"
+    silent = pd.DataFrame({"weekly_revenue": [40.0, 30.0]})
+    assert text(headlines.silent(silent)) == (
+        "2 products gone silent at a branch, which used to bring £70 a week"
+    )
+    assert text(headlines.silent(silent.iloc[:0])) == "No product has gone silent"
 
 
 def test_a_branch_is_held_against_the_chain() -> None:

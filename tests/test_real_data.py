@@ -148,10 +148,10 @@ def test_sixteen_days_are_too_few_and_it_is_said(ingested: Ingested) -> None:
     found = run(ingested.settings, "findings")
     kinds = {one["kind"] for one in json.loads(run(ingested.settings, "findings", "--json").stdout)}
     assert not kinds & {"product_trend", "branch_trend", "level_shift", "day_shift", "unusual_day"}
-    assert "16 days of sales, too few to tell a trend from chance" in found.stdout
+    assert "Sales of 16 days are too few to tell a trend from chance" in found.stdout
     ahead = json.loads(run(ingested.settings, "forecast", "--json").stdout)
     assert (ahead["days"], ahead["backtest"]) == ([], [])
-    assert "16 days of sales, too few for a forecast" in ahead["notes"][0]
+    assert "Sales of 16 days are too few for a forecast" in ahead["notes"][0]
 
 
 def test_no_name_and_no_card_gets_through(ingested: Ingested, personal: Personal) -> None:

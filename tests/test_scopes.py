@@ -87,8 +87,16 @@ def test_what_cannot_be_is_refused(
 
 def test_an_empty_warehouse_says_what_to_do() -> None:
     """Where there are no sales at all, the error says how to get some."""
-    with pytest.raises(WarehouseError, match="brewtopia ingest"):
-        find_scope(FewTables({}))
+    rejected = FewTables({})
+    with pytest.raises(
+        WarehouseError, match="1 file loaded, but not one sale: `brewtopia quality`"
+    ):
+        find_scope(rejected)
+    assert find_scope(rejected, needs_sales=False).until == date(2024, 7, 1)
+    rejected.connection.execute("delete from loads")
+    for needs_sales in (True, False):
+        with pytest.raises(WarehouseError, match="brewtopia ingest"):
+            find_scope(rejected, needs_sales=needs_sales)
 
 
 def test_words() -> None:
@@ -96,6 +104,7 @@ def test_words() -> None:
     assert SCOPE.period == "4 weeks to Sun 30 June 2024"
     assert SCOPE.before == "the 4 weeks before"
     assert replace(SCOPE, weeks=1).before == "the week before"
+    assert replace(SCOPE, first_day=date(2024, 6, 15)).period == "16 days to Sun 30 June 2024"
     assert SCOPE.shortfall is None
 
 

@@ -116,7 +116,7 @@ class Looking:
         )
         rows = slice(None) if row is None else [row]
         long_enough = bool(history.observed[rows].sum(axis=1).max() >= trends.LEAST_DAYS)
-        return Found(ranked, notes(history), count, -(-len(history.dates) // 7), long_enough)
+        return Found(ranked, notes(history, row), count, -(-len(history.dates) // 7), long_enough)
 
     @cached_property
     def _seen(self) -> list[Finding]:
@@ -160,19 +160,21 @@ def _gaps(history: History) -> list[Finding]:
     return [*missed.missed_products(), *missed.opening_hours(), *price_gaps(history)]
 
 
-def notes(history: History) -> list[str]:
-    """What could not be looked for, why, and what it would need."""
-    days = int(history.traded.any(axis=0).sum())
+def notes(history: History, row: int | None = None) -> list[str]:
+    """What could not be looked for, in all branches or in one, why, and what it would need."""
+    rows = slice(None) if row is None else [row]
+    days = int(history.traded[rows].any(axis=0).sum())
     if not days:
         return [f"There are no sales up to {full_day(history.dates[-1])}."]
     said = []
-    if history.observed.sum(axis=1).max() < trends.LEAST_DAYS:
+    if history.observed[rows].sum(axis=1).max() < trends.LEAST_DAYS:
+        where = "" if row is None else f" at {history.branches[row]}"
         said.append(
-            f"There are {plural(days, 'day')} of sales, too few to tell a trend from chance: trends "
+            f"Sales of {plural(days, 'day')}{where} are too few to tell a trend from chance: trends "
             f"of products and branches, shifts and unusual days need {trends.LEAST_DAYS} trading "
             "days (eight weeks), and small trends half a year."
         )
-    short = int((history.observed.sum(axis=1) < trends.LEAST_DAYS).sum())
+    short = int((history.observed[rows].sum(axis=1) < trends.LEAST_DAYS).sum())
     if not said and short:
         said.append(
             f"{plural(short, 'branch', 'branches')} with less than {trends.LEAST_DAYS} trading "

@@ -207,7 +207,7 @@ def _too_short(sales: Sales, days: int) -> str:
     if not sales.branches:
         return "There are no sales to forecast from."
     return (
-        f"There are {plural(there, 'day')} of sales, too few for a forecast: it learns from at "
+        f"Sales of {plural(there, 'day')} are too few for a forecast: it learns from at "
         f"least {plural(LEAST_DAYS, 'trading day')} and is tried on the {plural(days, 'day')} after "
         f"them, so it needs {plural(least, 'day')}."
     )

@@ -186,5 +186,7 @@ def ticks(axes: Axes, labels: Sequence[str], step: int) -> None:
     """Every `step`th label counted from the last; few places do not fill the width."""
     at = sorted(range(len(labels) - 1, -1, -step))
     axes.set_xticks(at, [labels[place] for place in at])
-    spare = max(0.0, 7 - len(labels)) / 2
+    figure = axes.get_figure(root=True)
+    fewest = 5 if figure and figure.get_figwidth() * DOTS <= PIXELS["narrow"] else 7
+    spare = max(0.0, fewest - len(labels)) / 2
     axes.set_xlim(-0.7 - spare, len(labels) - 0.3 + spare)

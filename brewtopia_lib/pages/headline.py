@@ -7,6 +7,8 @@ from brewtopia_lib.formats import listed, number, percent
 
 LEVEL = 0.01
 """A change below this fraction is called level."""
+NEAR = 0.03
+"""What is less than this fraction below the most is about as much."""
 
 
 @dataclass(frozen=True)

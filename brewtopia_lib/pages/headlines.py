@@ -15,6 +15,7 @@ from brewtopia_lib.formats import (
     day,
     full_day,
     hour,
+    listed,
     number,
     percent,
     plural,
@@ -22,7 +23,7 @@ from brewtopia_lib.formats import (
     records,
     some,
 )
-from brewtopia_lib.pages.headline import LEVEL, Headline, greatest, shares
+from brewtopia_lib.pages.headline import LEVEL, NEAR, Headline, greatest, shares
 from brewtopia_lib.pages.scopes import Scope
 
 
@@ -133,16 +134,17 @@ def against_chain(branch: pd.DataFrame, chain: pd.DataFrame, scope: Scope) -> He
 
 
 def weekday_hours(cells: pd.DataFrame) -> Headline | None:
-    """The busiest hour of the week, where one stands out."""
-    rows = records(cells)
+    """The busiest hour of the week, where one stands out, or those that are about as busy.
+
+    Only of the hours in which half of the branches or more are open.
+    """
+    rows = records(cells[cells["mostly_open"]])
     if not rows:
         return None
     top = greatest(rows, "revenue_per_hour")
     mean = sum(float(row["revenue_per_hour"]) for row in rows) / len(rows)
     takings = float(top["revenue_per_hour"])
-    when = (
-        f"{WEEKDAYS[int(top['weekday']) - 1]} {hour(int(top['hour']))}–{hour(int(top['hour']) + 1)}"
-    )
+    when = _hour_of_week(top)
     numbers = (
         f"{when} takes {pounds(takings)} an hour; the average over all hours is {pounds(mean)}."
     )
@@ -152,10 +154,32 @@ def weekday_hours(cells: pd.DataFrame) -> Headline | None:
         )
     if takings < 1.2 * mean:
         return Headline("No hour of the week stands out", numbers)
+    busiest = [row for row in rows if float(row["revenue_per_hour"]) > (1 - NEAR) * takings]
+    if 1 < len(busiest) <= 3:
+        busiest.sort(key=lambda row: -float(row["revenue_per_hour"]))
+        text = f"{listed([_hour_of_week(row) for row in busiest])} are the busiest hours"
+        return Headline(f"{text}: about {pounds(takings)}", numbers)
+    if len(busiest) > 3:
+        text = f"{len(busiest)} hours of the week are about as busy as {when}"
+        return Headline(
+            f"{text}: {pounds(takings)}, {takings / mean:.1f} times the average", numbers
+        )
     return Headline(
         f"{when} is the busiest hour: {pounds(takings)}, {takings / mean:.1f} times the average",
         numbers,
     )
+
+
+def few_open(cells: pd.DataFrame) -> str | None:
+    """A word on hours in which few branches are open, where there are any."""
+    if cells["mostly_open"].all():
+        return None
+    return "Without colour: hours in which less than half of the branches are open."
+
+
+def _hour_of_week(row: dict[str, Any]) -> str:
+    start = int(row["hour"])
+    return f"{WEEKDAYS[int(row['weekday']) - 1]} {hour(start)}–{hour(start + 1)}"
 
 
 def day_parts(parts: pd.DataFrame) -> Headline | None:
@@ -184,6 +208,18 @@ def missing(missing_days: pd.DataFrame) -> Headline:
     lost = float(missing_days["expected_revenue"].astype(float).sum())
     days = plural(len(missing_days), "branch-day")
     text = f"{days} without sales, usually worth {pounds(lost)}"
+    return Headline(text, text + ".")
+
+
+def silent(silent_products: pd.DataFrame) -> Headline:
+    """How many products went silent at a branch, and what they brought."""
+    if silent_products.empty:
+        return Headline("No product has gone silent", "Nothing was found.")
+    lost = float(silent_products["weekly_revenue"].astype(float).sum())
+    text = (
+        f"{plural(len(silent_products), 'product')} gone silent at a branch, which used to bring "
+        f"{pounds(lost)} a week"
+    )
     return Headline(text, text + ".")
 
 

@@ -221,14 +221,19 @@ def sources(covered: pd.DataFrame, scope: Scope) -> Html:
     row = records(covered)[0]
     rejected = plural(row["rejected"], "rejected row")
     branches = plural(row["branches"], "branch", "branches")
+    known, of = [("Sales known", known_days(covered))], ""
+    if scope.branch:
+        own, of = f"{full_day(scope.first_day)} to {full_day(scope.last_day)}", " of the chain"
+        known = [(f"Sales of {scope.branch}", own), ("Sales of the chain", known_days(covered))]
+    begun = max(scope.first, min(scope.first_day, scope.until))
     return facts(
         "Where the numbers come from",
         [
-            ("Period", f"{full_day(scope.first)} to {full_day(scope.until)}"),
-            ("Sales known", known_days(covered)),
-            ("Files", f"{plural(row['files'], 'till file')}, {branches}"),
-            ("Orders", f"{count(row['orders'])} with {count(row['lines'])} lines"),
-            ("Revenue", pounds(row["revenue"], pence=True)),
+            ("Period", f"{full_day(begun)} to {full_day(scope.until)}"),
+            *known,
+            (f"Files{of}", f"{plural(row['files'], 'till file')}, {branches}"),
+            (f"Orders{of}", f"{count(row['orders'])} with {count(row['lines'])} lines"),
+            (f"Revenue{of}", pounds(row["revenue"], pence=True)),
             ("Not counted", f"{rejected}, {pounds(row['revenue_not_counted'], pence=True)}"),
             ("Loaded", loaded(scope).removeprefix("Data loaded ")),
         ],
@@ -241,4 +246,6 @@ def sources(covered: pd.DataFrame, scope: Scope) -> Html:
 def known_days(covered: pd.DataFrame) -> str:
     """The first and the last day with sales, in words."""
     row = records(covered)[0]
+    if not row["orders"]:
+        return "none yet"
     return f"{full_day(row['first_day'])} to {full_day(row['last_day'])}"

@@ -13,13 +13,16 @@ from brewtopia_lib.formats import (
     pounds,
     records,
 )
-from brewtopia_lib.pages.headline import LEVEL, Headline, greatest, shares
+from brewtopia_lib.pages.headline import LEVEL, NEAR, Headline, greatest, shares
 from brewtopia_lib.pages.scopes import Scope
 
 PAIR_LIFT = 1.2
 """Pairs bought together less often than this times chance are not spoken of."""
 PAIR_DEVIATIONS = 4
 """Nor are those less far above chance than this: the top of several hundred pairs is lucky."""
+
+
+_TELLING = 0.05
 
 
 def top_products(top: pd.DataFrame) -> Headline | None:
@@ -50,7 +53,6 @@ def movers(moved_products: pd.DataFrame, scope: Scope) -> Headline | None:
         float(moved_products[name].astype(float).sum()) / scope.weeks for name in columns
     )
     effects = {"volume": volume, "price": price, "mix": mix}
-    main = max(effects, key=lambda name: abs(effects[name]))
     numbers = (
         f"Together {pounds(total, signed=True)} a week: volume {pounds(volume, signed=True)}, "
         f"price {pounds(price, signed=True)}, mix {pounds(mix, signed=True)}."
@@ -58,11 +60,11 @@ def movers(moved_products: pd.DataFrame, scope: Scope) -> Headline | None:
     before = float(moved_products["revenue_before"].astype(float).sum()) / scope.weeks
     if abs(total) < LEVEL * before:
         return Headline(f"Products together earned what they did in {scope.before}", numbers)
-    same = effects[main] * total > 0
-    because = f", mostly by {main} ({pounds(effects[main], signed=True)})" if same else ""
+    telling = [name for name in effects if abs(effects[name]) >= _TELLING * abs(total)]
+    because = ", ".join(f"{name} {pounds(effects[name], signed=True)}" for name in telling)
     return Headline(
         f"Products together earned {pounds(abs(total))} a week {'more' if total > 0 else 'less'} "
-        f"like for like{because}",
+        f"like for like: {because}",
         numbers,
     )
 
@@ -74,6 +76,10 @@ def sizes(mix: pd.DataFrame) -> Headline | None:
         return None
     top = greatest(rows, "unit_share")
     text = f"{top['size']} is {percent(top['unit_share'], digits=0)} of what comes in sizes"
+    others = [row for row in rows if row is not top]
+    next_one = greatest(others, "unit_share") if others else None
+    if next_one and float(next_one["unit_share"]) > (1 - NEAR) * float(top["unit_share"]):
+        text = f"{top['size']} and {next_one['size']} sell about equally often"
     return Headline(text, shares(rows, "size", "unit_share"))
 
 
@@ -84,6 +90,10 @@ def flavours(mix: pd.DataFrame) -> Headline | None:
         return None
     top = greatest(rows, "units")
     share = percent(top["unit_share"], digits=0)
+    if len(rows) == 1:
+        return Headline(
+            f"{top['flavour']} is the only flavour", f"{count(top['units'])} units of it."
+        )
     return Headline(
         f"{top['flavour']} is the flavour sold most: {share} of flavoured units",
         f"{count(top['units'])} units of {plural(sum(row['units'] for row in rows), 'unit')} "

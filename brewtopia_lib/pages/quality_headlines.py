@@ -24,6 +24,26 @@ def quality(covered: pd.DataFrame) -> Headline:
     return Headline(text, f"{count(row['orders'])} orders were counted.")
 
 
+def branch_days(known: pd.DataFrame) -> Headline | None:
+    """Whether all branches have sales of the same days; `known` is the analysis `branches`."""
+    if known.empty:
+        return None
+    days = [int(value) for value in known["days"]]
+    branches, numbers = (
+        plural(len(days), "branch", "branches"),
+        f"From {min(days)} to {max(days)} days.",
+    )
+    if len(days) == 1 or min(days) == max(days):
+        return Headline(f"{branches} with sales on {plural(max(days), 'day')}", numbers)
+    few = sum(2 * one < max(days) for one in days)
+    if few:
+        text = (
+            f"{few} of {branches} {'has' if few == 1 else 'have'} less than half the days of others"
+        )
+        return Headline(text, numbers)
+    return Headline(f"{branches} with sales on {min(days)} to {max(days)} days", numbers)
+
+
 def file_problems(files: pd.DataFrame) -> Headline:
     """How many files had rejected rows or no rows at all."""
     bad, empty = int((files["rejected"] > 0).sum()), int((files["rows"] == 0).sum())

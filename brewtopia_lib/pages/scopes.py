@@ -62,7 +62,10 @@ class Scope:
 
     @property
     def period(self) -> str:
-        """The period in words: 4 weeks to Sun 30 June 2024."""
+        """The period in words: 4 weeks to Sun 30 June 2024, or 16 days if sales begin in it."""
+        days = (self.until - self.first_day).days + 1
+        if 0 < days < 7 * self.weeks:
+            return f"{plural(days, 'day')} to {full_day(self.until)}"
         return f"{plural(self.weeks, 'week')} to {full_day(self.until)}"
 
     @property
@@ -97,15 +100,24 @@ def find_scope(
     until: date | str | None = None,
     weeks: int = 4,
     branch: str | None = None,
+    needs_sales: bool = True,
 ) -> Scope:
     """The scope in this warehouse; `until` is its last day with sales unless given.
 
     Raises ParameterError for a branch, day or number of weeks that cannot be, naming what can,
-    and WarehouseError where there are no sales at all.
+    and WarehouseError where there are no sales at all; without `needs_sales`, where not even files
+    were loaded.
     """
     covered = analyses.coverage(warehouse).iloc[0]
     if not covered["orders"]:
-        raise WarehouseError("the warehouse has no sales yet: run `brewtopia ingest` first")
+        if not covered["files"]:
+            raise WarehouseError("the warehouse has no sales yet: run `brewtopia ingest` first")
+        if needs_sales:
+            files = plural(covered["files"], "file")
+            raise WarehouseError(f"{files} loaded, but not one sale: `brewtopia quality` says why")
+        loaded_at = pd.Timestamp(covered["loaded_at"]).to_pydatetime()
+        day = loaded_at.date()
+        return Scope(day, weeks, None, first_day=day, last_day=day, branches=0, loaded_at=loaded_at)
     if not 1 <= weeks <= LONGEST_WEEKS:
         raise ParameterError(f"weeks must be 1 to {LONGEST_WEEKS}, and not {weeks}")
     first_day, last_day = _date(covered["first_day"]), _date(covered["last_day"])

@@ -49,9 +49,11 @@ def league(rows: pd.DataFrame) -> Html:
 
 
 def movers(rows: pd.DataFrame, scope: Scope, limit: int = 10) -> Html:
-    """Products by change in pounds a week, split into volume, price and mix."""
+    """Products by what moved most of them in pounds a week: the change, or volume, price or mix."""
     amounts = ["change_pounds", "volume_effect", "price_effect", "mix_effect"]
     weekly = rows.assign(**{name: rows[name].astype(float) / scope.weeks for name in amounts})
+    most = weekly[amounts].abs().max(axis=1)
+    weekly = weekly.loc[most.sort_values(ascending=False, kind="stable").index]
     columns = [
         _left("product", "Product"),
         Column("change_pounds", "£ a week", _signed),
@@ -105,8 +107,8 @@ def pairs(together: pd.DataFrame, limit: int = 6) -> Html:
     columns = [
         _left("pair", "Pair"),
         Column("orders_together", "Orders", count),
-        Column("attach_rate", "Attach rate", percent, wide_only=True),
-        Column("lift", "× chance", lambda value: f"{value:.1f}"),
+        Column("attach_rate", "Of the first’s", percent, wide_only=True),
+        Column("lift", "Times chance", lambda value: f"{value:.1f}"),
     ]
     return table(named, columns, limit) if len(named) else Html("")
 
@@ -119,6 +121,30 @@ def missing_days(rows: pd.DataFrame, limit: int = 12) -> Html:
         Column("expected_revenue", "Usually", pounds),
     ]
     return table(rows, columns, limit) if len(rows) else Html("")
+
+
+def silent_products(rows: pd.DataFrame, limit: int = 12) -> Html:
+    """Products gone silent at a branch, and what they used to bring."""
+    columns = [
+        _left("product", "Product"),
+        _left("branch", "Branch"),
+        Column("last_sold_on", "Last sold", full_day, align="left"),
+        Column("weekly_revenue", "£ a week", pounds),
+    ]
+    return table(rows, columns, limit) if len(rows) else Html("")
+
+
+def days_of_branches(known: pd.DataFrame) -> Html:
+    """The branches with their first and last day of sales; `known` is the analysis `branches`."""
+    columns = [
+        _left("branch", "Branch"),
+        Column("first_day", "First day", full_day, align="left"),
+        Column("last_day", "Last day", full_day, align="left"),
+        Column("days", "Days", count),
+        Column("orders", "Orders", count, wide_only=True),
+        Column("revenue", "Revenue", _pence, wide_only=True),
+    ]
+    return table(known, columns) if len(known) else Html("")
 
 
 def unlike_chain(mix: pd.DataFrame, chain: pd.DataFrame) -> pd.DataFrame:

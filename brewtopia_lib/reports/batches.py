@@ -174,6 +174,8 @@ class Batch:
         write_whole(archived, page)
         if self._chromium:
             write_whole(job.place.pdf, print_pdf(self._chromium, archived))
+        else:
+            job.place.pdf.unlink(missing_ok=True)  # that of an older page
         write_whole(job.place.notebook, _as_text(notebook))
         copy_whole(archived, job.place.page)
         job.place.forget_failure()

@@ -20,8 +20,8 @@ ABANDONED_SECONDS = 24 * 3600
 class Place:
     """Where the page of one report, for one branch or the chain, and what goes with it are.
 
-    `page`, `notebook` and `pdf` are those of the newest run that was done; `failure` and
-    `failed_notebook` say why a newer one was not. `archive` holds every run's page.
+    `page`, `notebook` and `pdf` (if it was printed) are those of the newest run that was done;
+    `failure` and `failed_notebook` say why a newer one was not. `archive` holds every run's page.
     """
 
     folder: Path

@@ -122,7 +122,8 @@ def _planned(
     about = {**given, "branch": branch} if branch else given
     values = check_parameters(declared, about, definition.name)
     asked = {key: values[key] for key in ("until", "weeks", "branch") if key in values}
-    scope = find_scope(warehouse, **asked)
+    # a report that asks for no period is about all there is, and be it rejected rows alone
+    scope = find_scope(warehouse, **asked, needs_sales=bool(asked))
     if "until" in values:
         values["until"] = scope.until
     return Job(definition, scope, values, place, scheduled_for, notice)

@@ -93,8 +93,11 @@ def chart_fault(notebook: Any, fewest: int) -> str | None:
 
 
 def first_drawing(page: str) -> str | None:
-    """The first chart of a page as an SVG document, in its narrow variant; None without any."""
-    found = FIRST_DRAWING.search(page)
+    """The first chart of a page as an SVG document, in its narrow variant; None without any.
+
+    One of the whole width, where there is one: the small charts of findings need their sentence.
+    """
+    found = FIRST_DRAWING.search(page, max(page.find('<picture class="full">'), 0))
     return base64.b64decode(found[1]).decode() if found else None
 
 

@@ -29,7 +29,7 @@ branch_hours as (
     group by branch, weekday, hour
 ),
 
-final as (
+week_hours as (
     select
         branch_hours.weekday,
         branch_hours.hour,
@@ -43,6 +43,13 @@ final as (
         on branch_weekdays.branch = branch_hours.branch
         and branch_weekdays.weekday = branch_hours.weekday
     group by branch_hours.weekday, branch_hours.hour
+),
+
+final as (
+    select
+        week_hours.*,
+        2 * days >= max(days) over (partition by weekday) as mostly_open
+    from week_hours
 )
 
 select * from final
