@@ -74,13 +74,13 @@ def test_the_page_stays_short() -> None:
 
 def test_nothing_found_is_said_plainly() -> None:
     """Where nothing surely changed the page says so; where nothing could be known, it says why."""
-    assert "Nothing surely changed at the chain" in Reader(shown()).text
+    assert "Nothing surely changed in the chain" in Reader(shown()).text
     leeds = replace(SCOPE, branch="Leeds")
     quiet = Reader(top_findings(Found([], [], 40, 26), leeds)).text
     assert "Nothing surely changed at Leeds: of 40 things looked at in the 26 weeks" in quiet
     few = Found([], ["There are 16 days of sales, too few."], 36, 3, long_enough=False)
     short = Reader(top_findings(few, SCOPE)).text
-    assert "Whether anything changed at the chain cannot be told" in short
+    assert "Whether anything changed in the chain cannot be told" in short
     assert "16 days of sales, too few" in short
 
 

@@ -60,11 +60,12 @@ def top_findings(found: Found, scope: Scope) -> Html:
 
 
 def _nothing(found: Found, scope: Scope, notes: str, period: str) -> Html:
+    where = f"at {scope.branch}" if scope.branch else "in the chain"
     text = (
-        f"Nothing surely changed at {scope.where}: of {plural(found.tests, 'thing')} looked at in "
+        f"Nothing surely changed {where}: of {plural(found.tests, 'thing')} looked at in "
         f"the {period}, none moved more than chance would have it."
         if found.long_enough
-        else f"Whether anything changed at {scope.where} cannot be told."
+        else f"Whether anything changed {where} cannot be told."
     )
     return Html(
         f"<section><h2>{_TITLE}</h2><p>{safe(text)}</p>{notes}</section>",

@@ -160,9 +160,9 @@ def weekday_hours(cells: pd.DataFrame) -> Headline | None:
         text = f"{listed([_hour_of_week(row) for row in busiest])} are the busiest hours"
         return Headline(f"{text}: about {pounds(takings)}", numbers)
     if len(busiest) > 3:
-        text = f"{len(busiest)} hours of the week are about as busy as {when}"
+        text = f"{when} and {plural(len(busiest) - 1, 'other hour')} are the busiest"
         return Headline(
-            f"{text}: {pounds(takings)}, {takings / mean:.1f} times the average", numbers
+            f"{text}: about {pounds(takings)}, {takings / mean:.1f} times the average", numbers
         )
     return Headline(
         f"{when} is the busiest hour: {pounds(takings)}, {takings / mean:.1f} times the average",
