@@ -8,6 +8,7 @@ import faulthandler
 import time
 from datetime import datetime
 from typing import Any
+from unittest import mock
 
 import nbformat
 from forked import answer_jobs
@@ -15,7 +16,7 @@ from forked import answer_jobs
 from brewtopia_lib import reports
 from brewtopia_lib.mail import sending
 from brewtopia_lib.pages.markup import DIGEST
-from brewtopia_lib.reports import batches
+from brewtopia_lib.reports import batches, making
 from brewtopia_lib.reports.execution import Execution
 from brewtopia_lib.reports.rendering import Facts, report_page
 from brewtopia_lib.schedule import Scheduler
@@ -34,10 +35,13 @@ def executed(_: object, values: dict[str, Any], *__: object, **___: object) -> E
 
 
 def main() -> None:
-    batches.execute = executed  # type: ignore[assignment]
-    reports.prepare = lambda: None
-    reports.choose_start = lambda _: "cold"
-    sending.PAUSES_SECONDS = (0, 0.05)
+    for place, name, other in (
+        (batches, "execute", executed),
+        (reports, "prepare", lambda: None),
+        (making, "choose_start", lambda _: "cold"),
+        (sending, "PAUSES_SECONDS", (0, 0.05)),
+    ):
+        mock.patch.object(place, name, other).start()  # complains of a name that is not there
     report_page(executed(None, {"branch": ""}).notebook, Facts("", ""))  # templates are read once
     answer_jobs(work)
 

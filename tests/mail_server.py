@@ -1,5 +1,6 @@
 """A real SMTP server for tests: it refuses, drops and asks to wait when told to."""
 
+import asyncio
 import datetime
 import socket
 import ssl
@@ -25,7 +26,7 @@ class Post:
 
     `answers` are what it says to `RCPT` for an address, or (for the key `data`) to what comes
     after DATA; each is used once for every item of its list. `drop` hangs up: `before` DATA, or
-    `after` the mail was taken, without an answer.
+    `after` the mail was taken, without an answer. Each mail takes it `seconds` before it answers.
     """
 
     taken: list[tuple[str, bytes]] = field(default_factory=list)
@@ -33,6 +34,7 @@ class Post:
     drops: list[str] = field(default_factory=list)
     logins: list[str] = field(default_factory=list)
     port: int = 0
+    seconds: float = 0.0
 
     async def handle_RCPT(
         self, server: Any, session: Any, envelope: Any, address: str, options: Any
@@ -49,6 +51,7 @@ class Post:
         if self.answers.get("data"):
             return self.answers["data"].pop(0)
         self.taken += [(address, envelope.content) for address in envelope.rcpt_tos]
+        await asyncio.sleep(self.seconds)
         if self.drops and self.drops[0] == "after":
             self.drops.pop(0)
             server.transport.abort()

@@ -143,7 +143,7 @@ def instants(batches: Batches, mail: str) -> Iterator[float]:
 @pytest.mark.slow
 def test_kills_with_a_mail_server(batches: Batches) -> None:
     """Killed at random instants and run again, each mail arrived once, or one is held."""
-    with mail_server(Post()) as post:
+    with mail_server(Post(seconds=0.02)) as post:  # as slow as one is, so that some come in between
         mail = f"smtp://127.0.0.1:{post.port}?tls=never"
         kills = cut_short = 0
         for instant in instants(batches, mail):

@@ -198,7 +198,7 @@ def test_it_prints(browser: Any, reported: Reported) -> None:
     page.emulate_media(media="print")
     page.goto(reported.page("company_trends").as_uri())
     kept = page.evaluate(
-        "[...document.querySelectorAll('.card, section')]"
+        "[...document.querySelectorAll('.card, picture, tr')]"
         ".every(one => getComputedStyle(one).breakInside === 'avoid')"
     )
     wide = page.evaluate(
