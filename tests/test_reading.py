@@ -13,7 +13,7 @@ from test_clean import HEADER, LINES_HEADER, ROWS, as_csv, dressed
 from tried import GOOD_NAME, GOOD_SALES, NAME, Tried, check, check_no_leak, row, try_files
 
 from brewtopia_lib import sources
-from brewtopia_lib.cleaning import Cleaning, connect, parsing, reading
+from brewtopia_lib.cleaning import Cleaning, baskets, connect, reading
 from brewtopia_lib.cleaning.feeds import load_feeds
 from brewtopia_lib.cleaning.raw_texts import RawText
 from brewtopia_lib.cleaning.reading import RawReader
@@ -146,14 +146,14 @@ def test_what_the_engine_cannot_hold_stops_no_other_file(
 ) -> None:
     """A file whose cleaning fails for a reason nobody thought of is named; the others, read along
     with it, are loaded, and the engine's words, which may quote it, go nowhere."""
-    parse = parsing.parse_item
+    parse = baskets.parse_item
 
     def fail(text: str, feed: Any) -> Any:
         if "Bomb" in text:
             raise duckdb.ConversionException(f"cannot convert {text}")
         return parse(text, feed)
 
-    monkeypatch.setattr(parsing, "parse_item", fail)
+    monkeypatch.setattr(baskets, "parse_item", fail)
     tried = try_files(
         tmp_path, {"a.csv": row(), "b.csv": row(1, items=f"Bomb {NAME} - 2.15"), "c.csv": row(2)}
     )

@@ -25,8 +25,9 @@ import numpy as np
 import pandas as pd
 from duckdb import DuckDBPyConnection
 
+from brewtopia_lib.cleaning.baskets import add_up_lines, parse_baskets, parse_line_items
 from brewtopia_lib.cleaning.feeds import Feed, load_feeds
-from brewtopia_lib.cleaning.parsing import parse_baskets, parse_line_items, parse_values
+from brewtopia_lib.cleaning.parsing import parse_values
 from brewtopia_lib.cleaning.raw_texts import RawText
 from brewtopia_lib.cleaning.reading import RawReader
 from brewtopia_lib.cleaning.recognition import Recognised, recognise, recognise_frame
@@ -214,14 +215,15 @@ class Cleaning:
         connection.execute("set variable per_line = ?", [feed.per_line])
         parse_values(connection, feed)
         if feed.per_line:
-            parse_line_items(connection, feed)
+            items = parse_line_items(connection, feed)
             connection.execute("set variable continuation = ?", [feed.continuation])
-            for step in ("lines", "sums", "orders_of_lines", "results_of_lines", "results"):
+            connection.execute(clean_sql("lines"))
+            add_up_lines(connection, items)
+            for step in ("orders_of_lines", "results_of_lines", "results"):
                 connection.execute(clean_sql(step))
         else:
             parse_baskets(connection, feed)
-            for step in ("sums", "orders"):
-                connection.execute(clean_sql(step))
+            connection.execute(clean_sql("orders"))
             if _counted(connection, "parsed") != _counted(connection, "raw"):
                 # two texts have one key: as good as never, and rows would be there twice
                 connection.execute(clean_sql("new_keys"))

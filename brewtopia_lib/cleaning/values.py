@@ -1,8 +1,10 @@
-"""One text → one value: amounts, quantities, branch names, payments."""
+"""One text → one value: amounts, quantities, branch names, payments; and what stands for a value."""
 
+import hashlib
 import re
 import unicodedata
 from collections.abc import Mapping
+from decimal import Decimal
 from functools import lru_cache
 
 # An order or a price beyond this is no café's: digits of something else have slipped in.
@@ -110,3 +112,13 @@ def parse_quantity(text: str) -> int | None:
     if not text:
         return 1
     return int(match[1]) if match and 0 < abs(int(match[1])) <= MAX_QUANTITY else None
+
+
+def pounds(pence: int | None) -> Decimal | None:
+    return None if pence is None else Decimal(pence).scaleb(-2)
+
+
+def marks(role: str, value: object) -> tuple[int, int]:
+    """Two numbers of 63 bits that stand for a value in its role; see the package's docstring."""
+    digest = hashlib.sha256(repr((role, value)).encode()).digest()
+    return int.from_bytes(digest[:8]) >> 1, int.from_bytes(digest[8:16]) >> 1

@@ -10,8 +10,7 @@ order_counts as (
         count(*) as orders,
         cast(sum(line_count) as bigint) as lines,
         cast(sum(total) as decimal(14, 2)) as revenue
-    from clean_orders
-    join basket_sums using (basket_no)
+    from kept_orders
     group by object_no
 ),
 reject_counts as (

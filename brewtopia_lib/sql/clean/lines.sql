@@ -1,4 +1,4 @@
--- One row per raw row (filled), and per line of each order (basket_lines); for feeds with one row per order line.
+-- One row per raw row (filled), and per line of each order (kept); for feeds with one row per order line.
 -- Reads raw, broken, object and the value tables; every distinct text has been parsed once before.
 
 -- a continuation row takes what it leaves blank from the row its order began with; a broken row
@@ -43,14 +43,14 @@ select
          else own_payments.payment end as payment,
     coalesce(own_totals.total, head_totals.total) as till_total,
     head_totals.is_absent,
-    items.item_no,
+    item_texts.item_no,
     case
         when heads.head_no is null or heads.head_no = -1 then 'orphan_row'
         when not head.is_head then 'no_order'
         when coalesce(rows.sold_at, head.sold_at) is null then 'bad_timestamp'
         when coalesce(own_branches.branch, head_branches.branch) is null
             then 'no_branch'
-        else items.problem
+        else item_texts.problem
     end as reason
 from rows
 join heads using (row_no)
@@ -63,13 +63,13 @@ left join payments as own_payments on rows.payment = own_payments.text
 left join payments as head_payments on head.payment = head_payments.text
 left join totals as own_totals on rows.total = own_totals.text
 left join totals as head_totals on head.total = head_totals.text
-left join items
-    on rows.product = items.product_text
-    and rows.size = items.size_text
-    and rows.flavour = items.flavour_text
-    and rows.unit_price = items.unit_price_text
-    and rows.quantity = items.quantity_text
-    and rows.line_total = items.line_total_text;
+left join item_texts
+    on rows.product = product_text
+    and rows.size = size_text
+    and rows.flavour = flavour_text
+    and rows.unit_price = unit_price_text
+    and rows.quantity = quantity_text
+    and rows.line_total = line_total_text;
 
 -- rows that repeat another row of their object; rows that continue a repeated one go with it
 create or replace temp table repeats as
@@ -93,10 +93,3 @@ select
     dense_rank() over (order by object_no, branch, cast(sold_at as date), "order") as basket_no
 from filled
 where reason is null and row_no not in (select row_no from repeats);
-
-create or replace temp table basket_lines as
-select
-    basket_no,
-    row_number() over (partition by basket_no order by row_no) as line_no,
-    item_no
-from kept;

@@ -9,3 +9,4 @@ where raw.payment = tender_texts.payment and raw.total = tender_texts.total;
 
 update items_texts set key = rowid;
 update raw set items_key = key from items_texts where items = text;
+update baskets set key = basket_no;

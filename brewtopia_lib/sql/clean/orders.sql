@@ -3,26 +3,7 @@
 -- An order's number is made of the marks of all that it says, in two halves: see cleaning.
 
 create or replace temp table parsed as
-with doubtful_baskets as (
-    -- what holds together only where an item's name takes in a separator: the total must agree
-    select distinct basket_no
-    from joined_lines
-    join items using (item_no)
-    where contains(concat_ws(' ', size, product, flavour), trim(getvariable('separator')))
-),
-baskets as (
-    select
-        key, basket_no, lines_total, high, low,
-        case
-            when basket_sums.basket_no is null then coalesce(basket_problems.problem, 'no_items')
-        end as problem,
-        doubtful_baskets.basket_no is not null as is_doubtful
-    from basket_texts
-    left join basket_sums using (basket_no)
-    left join basket_problems using (basket_no)
-    left join doubtful_baskets using (basket_no)
-),
-named_branches as (
+with named_branches as (
     select key, branches.branch, high, low
     from branch_texts
     join branches using (object_no, text)
@@ -43,6 +24,7 @@ select
     named_branches.branch,
     tenders.payment,
     baskets.basket_no,
+    line_count,
     coalesce(tenders.total, lines_total) as total,
     coalesce(tenders.total = lines_total, is_absent) as total_matches,
     xor(

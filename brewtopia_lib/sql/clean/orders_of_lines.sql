@@ -1,4 +1,4 @@
--- One row per order; for feeds with one row per order line. Reads kept and basket_sums.
+-- One row per order; for feeds with one row per order line. Reads kept and baskets.
 create or replace temp table parsed as
 with orders as (
     select
@@ -13,19 +13,19 @@ with orders as (
 )
 select
     orders.row_no, orders.object_no, orders.branch, orders.sold_at, orders.payment,
-    orders.basket_no,
+    orders.basket_no, line_count,
     coalesce(till_total, lines_total) as total,
     coalesce(till_total = lines_total, orders.is_absent) as total_matches,
     xor(
         xor(branch_marks.high, payment_marks.high),
-        xor(xor(total_marks.high, order_marks.high), xor(basket_sums.high, epoch_us(sold_at)))
+        xor(xor(total_marks.high, order_marks.high), xor(baskets.high, epoch_us(sold_at)))
     ) as order_high,
     xor(
         xor(branch_marks.low, payment_marks.low),
-        xor(xor(total_marks.low, order_marks.low), xor(basket_sums.low, epoch_us(sold_at)))
+        xor(xor(total_marks.low, order_marks.low), xor(baskets.low, epoch_us(sold_at)))
     ) as order_low
 from orders
-join basket_sums using (basket_no)
+join baskets using (basket_no)
 join (select distinct branch, high, low from branches) as branch_marks
     on orders.branch = branch_marks.branch
 join (select distinct payment, high, low from payments) as payment_marks

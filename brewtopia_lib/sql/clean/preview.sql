@@ -13,7 +13,7 @@ select
     units,
     total_matches
 from clean_orders
-join basket_sums using (basket_no)
+join baskets using (basket_no)
 order by object_no, sold_at, order_id;
 
 create or replace temp view preview_sales as

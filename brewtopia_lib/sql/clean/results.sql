@@ -10,7 +10,7 @@ first_rows as (
 ),
 known_branches as (
     select distinct object_no, branch
-    from clean_orders
+    from kept_orders
     semi join rejected using (object_no, branch)
 )
 select
@@ -40,9 +40,12 @@ union all
 select object_no, line_number, reason, null, null, null, row_length
 from broken;
 
+-- one row per order
+create or replace temp view clean_orders as
+select * exclude (line_count) from kept_orders;
+
 -- one row per line of each basket
 create or replace temp view clean_lines as
-select basket_no, cast(line_no as integer) as line_no, item_no
 from basket_lines;
 
 -- one row per distinct item

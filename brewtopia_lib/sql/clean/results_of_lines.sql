@@ -1,7 +1,8 @@
 -- One row per order kept, and per row rejected after parsing; for one row per order line.
-create or replace temp view clean_orders as
+create or replace temp view kept_orders as
 select
-    object_no, order_high, order_low, branch, sold_at, payment, total, total_matches, basket_no
+    object_no, order_high, order_low, branch, sold_at, payment, total, total_matches, basket_no,
+    line_count
 from parsed;
 
 create or replace temp view rejected_rows as

@@ -1,11 +1,11 @@
 -- One row per order kept, and per row rejected after parsing; for one row per order.
-create or replace temp view clean_orders as
+create or replace temp view kept_orders as
 select
     parsed.object_no,
     parsed.order_high,
     xor(parsed.order_low, coalesce(repeats.ordinal - 1, 0)) as order_low,
     parsed.branch, parsed.sold_at, parsed.payment, parsed.total, parsed.total_matches,
-    parsed.basket_no
+    parsed.basket_no, parsed.line_count
 from parsed
 left join repeats using (row_no)
 where parsed.reason is null and not coalesce(repeats.is_copy, false);
