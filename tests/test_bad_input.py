@@ -1,6 +1,7 @@
 """Bad input, and what it gets: a reason or a clear error; nothing lost, leaked or held up by it."""
 
 import csv
+import gzip
 import json
 import os
 import shutil
@@ -435,6 +436,32 @@ def test_a_file_that_no_feed_takes_stops_nothing(tmp_path: Path) -> None:
     for name, message in messages.items():
         assert name in message
         assert "docs/add-a-till.md" in message
+
+
+UNREADABLE: dict[str, bytes] = {
+    "one unclosed quote": row(customer=f'"{NAME}').encode(),
+    "nul bytes": (row(0) + row(1)).replace(",", "\0,").encode(),
+    "nothing but nul bytes": b"\0" * 5000,
+    "utf-32": (row(0) + row(1)).encode("utf-32"),
+    "a row too long": row(customer=NAME * 200_000).encode(),
+    "compressed": gzip.compress(row().encode() * 2, mtime=0).translate(bytes.maketrans(b"\r\n", b"  ")),
+}
+
+
+def test_a_file_of_unreadable_rows_is_none_without_rows(tmp_path: Path) -> None:
+    """A file in which no row can be told apart is named, and what it held before stays; one that
+    is blank holds nothing now."""
+    blank = {"blank.csv": "\ufeff\r\n \t\n".encode("utf-16-le"), "empty.csv": b""}
+    names = [f"{name}.csv" for name in UNREADABLE]
+    whole = {name: row(branch=f"Shop {n}") for n, name in enumerate([*names, *blank])}
+    assert len(try_files(tmp_path, whole).totals()) == len(whole)
+    damaged = {f"{name}.csv": data for name, data in UNREADABLE.items()}
+    tried = try_files(tmp_path, damaged | blank)
+    check_no_leak(tried, NAME, CARD)
+    assert sorted(source for source, _ in tried.summary.failures) == sorted(names)
+    for source, message in tried.summary.failures:
+        assert message.startswith(f"{source}: not one of its rows can be read: ")
+    assert len(tried.totals()) == len(names)
 
 
 INGEST = """

@@ -9,11 +9,11 @@ from typing import BinaryIO
 import pandas as pd
 
 from brewtopia_lib.cleaning.choice import choose_feed
-from brewtopia_lib.cleaning.feeds import Feed, FileRule
+from brewtopia_lib.cleaning.feeds import GUIDE, Feed, FileRule
 from brewtopia_lib.cleaning.raw_texts import RawText
 from brewtopia_lib.errors import FeedError
 from brewtopia_lib.sources import Fetched
-from brewtopia_lib.sources.records import Record, read_records
+from brewtopia_lib.sources.records import Record, is_blank, read_records
 
 _HEAD_BYTES = 2 << 10
 _SAMPLE_ROWS = 12
@@ -32,7 +32,7 @@ class Recognised:
 def recognise(fetched: Fetched, feeds: Sequence[Feed], object_no: int) -> Recognised:
     """Find the feed that takes a file, and where its rows begin.
 
-    Raises FeedError where no feed takes it, or more than one.
+    Raises FeedError where no feed takes it, or more than one, or there are bytes and no rows.
     """
     samples: dict[tuple[str, str, int], list[Record]] = {}
 
@@ -44,6 +44,12 @@ def recognise(fetched: Fetched, feeds: Sequence[Feed], object_no: int) -> Recogn
 
     choice = choose_feed(feeds, fetched.object.name, sample)
     if choice is None:
+        with fetched.open() as stream:
+            if not is_blank(stream):
+                raise FeedError(
+                    "not one of its rows can be read: it is damaged, or no text; have it sent "
+                    f"again, or see {GUIDE}"
+                )
         return Recognised(fetched.object.source, None, None)
     branch = choice.feed.branch_of(fetched.object.name)
     text = RawText(object_no, choice.layout, choice.width, choice.skip_lines, branch, fetched)

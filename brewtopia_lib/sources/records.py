@@ -17,7 +17,8 @@ MAX_ROW_BYTES = 1 << 20
 _CHUNK_BYTES = 4 << 20
 _MAX_JOINED_LINES = 100
 _LINE_END = re.compile(rb"\r\n|\r|\n")
-_BLANK = b" \t\x00\x0b\x0c"
+_WHITE_SPACE = b" \t\r\n\x0b\x0c"
+_BLANK = _WHITE_SPACE + b"\x00"
 
 
 class Record(NamedTuple):
@@ -110,6 +111,11 @@ def read_records(stream: BinaryIO, delimiter: str, quote: str) -> Iterator[Recor
                 yield Record(line.number, line.length, None, "broken_quotes")
             else:
                 yield joined
+
+
+def is_blank(stream: BinaryIO) -> bool:
+    """Whether a file is empty or holds nothing but white space, in any encoding that is read."""
+    return all(not chunk.strip(_WHITE_SPACE) for chunk in _as_utf8(stream))
 
 
 def _joined(
