@@ -32,6 +32,7 @@ from tried import (
     try_folder,
 )
 
+from brewtopia_lib import sources
 from brewtopia_lib.cleaning.values import parse_branch
 from brewtopia_lib.ingest import ingest
 from brewtopia_lib.sample import FAULTS, ODD_NAMES, write_sample
@@ -39,6 +40,7 @@ from brewtopia_lib.sample import FAULTS, ODD_NAMES, write_sample
 Rows = Callable[..., str]
 
 LATTE = Decimal("2.15")
+HEADER = "Timestamp,Location,Customer Name,Items,Total,Payment,Card\n"
 
 
 @dataclass(frozen=True)
@@ -79,15 +81,13 @@ def encoded(encoding: str) -> Bad:
 
 BAD: dict[str, Bad] = {
     "empty": Bad(lambda row: ""),
-    "header only": Bad(lambda row: "Timestamp,Location,Customer Name,Items,Total,Payment,Card\n"),
+    "header only": Bad(lambda row: HEADER),
     "blank lines": Bad(lambda row: f"\n\n{row(0)}\n \n{row(1)}\n\n", ("2.15", "2.15")),
     "only blank lines": Bad(lambda row: "\n \r\n\t\n"),
     "line of spaces": Bad(lambda row: f"{row(0)}   \n{row(1)} ", ("2.15", "2.15")),
     "byte order mark": encoded("utf-8-sig"),
     "byte order mark and header": Bad(
-        lambda row: (
-            "Timestamp,Location,Customer Name,Items,Total,Payment,Card\n" + row(0)
-        ).encode("utf-8-sig"),
+        lambda row: (HEADER + row(0)).encode("utf-8-sig"),
         ("2.15",),
     ),
     "carriage returns": Bad(
@@ -231,7 +231,7 @@ BAD: dict[str, Bad] = {
         lambda row: row(0) + ",,,,,,\n" + row(2), ("2.15",) * 2, ((2, "bad_timestamp"),)
     ),
     "a header in the middle": Bad(
-        lambda row: row(0) + "Timestamp,Location,Customer Name,Items,Total,Payment,Card\n" + row(2),
+        lambda row: row(0) + HEADER + row(2),
         ("2.15", "2.15"),
         ((2, "bad_timestamp"),),
     ),
@@ -411,6 +411,30 @@ def test_a_file_of_one_endless_quote(tmp_path: Path) -> None:
     assert tried.load("quote.csv") == (3000, 2999, 2999, 1)
 
 
+@pytest.mark.parametrize("is_large", [False, True], ids=["small", "large"])
+def test_two_stray_quotes_cost_the_first_one_s_row(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_large: bool
+) -> None:
+    """What lies between two quotes that belong to no field, rows apart, is rows still, wherever the
+    quotes stand and whichever reader reads the file."""
+    if is_large:
+        monkeypatch.setattr(sources, "SMALL_BYTES", 0)
+    rows = [row(number) for number in range(6)]
+    rows[1], rows[4] = (
+        rows[1].replace("Zelda", '"Zelda'),
+        rows[4].replace(f"{NAME} 4", f'{NAME} 4"'),
+    )
+    in_names = "".join(rows)
+    rows = [row(number) for number in range(6)]
+    rows[1], rows[4] = rows[1].replace("Regular", '"Regular'), rows[4].replace("\n", '"\n')
+    files = {"a.csv": in_names, "b.csv": "".join(rows), "c.csv": HEADER + in_names}
+    for name, text in files.items():
+        tried = try_files(tmp_path / name, {name: text})
+        check(tried)
+        assert tried.load(name) == (6, 5, 5, 1)
+        assert tried.reasons(name) == [(3 if name == "c.csv" else 2, "broken_quotes")]
+
+
 def test_an_item_that_patterns_choke_on(tmp_path: Path) -> None:
     """Hundreds of thousands of spaces, dashes or digits in an item are rejected in no time."""
     texts = ["Latte" + " " * 300_000 + "x", "Latte - " * 50_000, "9" * 300_000, "-" * 300_000]
@@ -444,7 +468,9 @@ UNREADABLE: dict[str, bytes] = {
     "nothing but nul bytes": b"\0" * 5000,
     "utf-32": (row(0) + row(1)).encode("utf-32"),
     "a row too long": row(customer=NAME * 200_000).encode(),
-    "compressed": gzip.compress(row().encode() * 2, mtime=0).translate(bytes.maketrans(b"\r\n", b"  ")),
+    "compressed": gzip.compress(row().encode() * 2, mtime=0).translate(
+        bytes.maketrans(b"\r\n", b"  ")
+    ),
 }
 
 

@@ -48,6 +48,35 @@ def test_rows(data: bytes, wanted: list[tuple[object, ...]]) -> None:
     assert records(data) == wanted
 
 
+WIDE = [f"{n}/8/2021 9:0{n},Leeds,Bob {n},Tea - 1.00,1.00,CARD,4" for n in range(1, 6)]
+
+
+def changed(places: dict[int, tuple[str, str]]) -> list[str]:
+    return [line.replace(*places.get(n, ("", "")), 1) for n, line in enumerate(WIDE, start=1)]
+
+
+@pytest.mark.parametrize(
+    ("lines", "wanted"),
+    [
+        (changed({2: ("Tea", '"Tea'), 5: ("CARD,4", 'CARD,4"')}), "12345"),
+        (changed({2: ("Bob", '"Bob'), 5: ("Bob 5", 'Bob 5"')}), "12345"),
+        (changed({2: ("Bob", '"Bob'), 3: ("Bob 3", 'Bob 3"')}), "12345"),
+        (changed({2: ("2/8", '"2/8'), 5: ("5/8/2021 9:05", '5/8/2021 9:05"')}), "12345"),
+        (changed({2: ("Bob 2", '"Bob\n\nthe, second"')}), "12567"),
+        (changed({2: ("2/8/2021 9:02", '"2/8/2021\n9:02"')}), "12456"),
+        (changed({2: ("Tea - 1.00", '"Tea - 1,\nBun - 1, Bun - 1, Bun - 1, Bun - 1"')}), "12456"),
+    ],
+)  # fmt: skip
+def test_a_quote_swallows_no_rows(lines: list[str], wanted: str) -> None:
+    """A quote that closes in a later row spoils the line it stands in; one around text that spans
+    lines spoils nothing, whatever delimiters that text has."""
+    data = "\n".join(lines).encode()
+    found = list(read_records(io.BytesIO(data), ",", '"', 7))
+    assert "".join(str(record.line_number) for record in found) == wanted
+    problems = [(record.line_number, record.problem) for record in found if record.problem]
+    assert problems == ([(2, "broken_quotes")] if wanted == "12345" else [])
+
+
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
 def test_encodings(encoding: str) -> None:
     """The same text gives the same rows in every encoding that Brewtopia reads."""

@@ -252,7 +252,8 @@ class RawReader:
             return
         assert text.fetched is not None
         with text.fetched.open() as stream:
-            for record in read_records(stream, self._feed.file.delimiter, self._feed.file.quote):
+            file = self._feed.file
+            for record in read_records(stream, file.delimiter, file.quote, text.width):
                 if record.line_number > text.skip_lines:
                     yield record
 

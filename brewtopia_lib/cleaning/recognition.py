@@ -34,10 +34,10 @@ def recognise(fetched: Fetched, feeds: Sequence[Feed], object_no: int) -> Recogn
 
     Raises FeedError where no feed takes it, or more than one, or there are bytes and no rows.
     """
-    samples: dict[tuple[str, str, int], list[Record]] = {}
+    samples: dict[tuple[str, str, int, int | None], list[Record]] = {}
 
     def sample(rule: FileRule) -> list[Record]:
-        key = (rule.delimiter, rule.quote, rule.skip_lines)
+        key = (rule.delimiter, rule.quote, rule.skip_lines, rule.columns)
         if key not in samples:
             samples[key] = _sample(fetched, rule)
         return samples[key]
@@ -100,7 +100,7 @@ def _sample(fetched: Fetched, rule: FileRule) -> list[Record]:
 def _first_rows(stream: BinaryIO, rule: FileRule) -> list[Record]:
     rows = (
         row
-        for row in read_records(stream, rule.delimiter, rule.quote)
+        for row in read_records(stream, rule.delimiter, rule.quote, rule.columns)
         if row.fields is not None and row.line_number > rule.skip_lines
     )
     return list(islice(rows, _SAMPLE_ROWS))

@@ -7,7 +7,7 @@ rows with too few or too many columns, endless lines. Which one reads a file is 
 
 import codecs
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from typing import BinaryIO, NamedTuple
 
@@ -18,6 +18,7 @@ _CHUNK_BYTES = 4 << 20
 _MAX_JOINED_LINES = 100
 _LINE_END = re.compile(rb"\r\n|\r|\n")
 _WHITE_SPACE = b" \t\r\n\x0b\x0c"
+_DIGITS = re.compile(r"\d+")
 _BLANK = _WHITE_SPACE + b"\x00"
 
 
@@ -75,11 +76,15 @@ def count_byte(text: bytes, byte: bytes) -> int:
     return int(np.count_nonzero(np.frombuffer(text, np.uint8) == byte[0]))
 
 
-def read_records(stream: BinaryIO, delimiter: str, quote: str) -> Iterator[Record]:
+def read_records(
+    stream: BinaryIO, delimiter: str, quote: str, width: int | None = None
+) -> Iterator[Record]:
     """Every row of a file that is not blank, in order.
 
     A quoted field may span lines when it closes properly; a quote that never does spoils only
-    the line it stands in. Encodings: UTF-8 and UTF-16 by their marks or by looking, and line by
+    the line it stands in. So does one that closes in a later row: where `width`, the number of
+    fields that a row has, is known, lines are not joined to a row of another width, nor where one
+    of them is a row itself. Encodings: UTF-8 and UTF-16 by their marks or by looking, and line by
     line Windows-1252 where a line is not UTF-8.
     """
     lines = _lines(_as_utf8(stream))
@@ -106,7 +111,7 @@ def read_records(stream: BinaryIO, delimiter: str, quote: str) -> Iterator[Recor
             if fields is not None:
                 yield Record(line.number, line.length, fields, None)
                 continue
-            joined = _joined(line, pending, lines, delimiter, quote)
+            joined = _joined(line, pending, lines, delimiter, quote, width)
             if joined is None:
                 yield Record(line.number, line.length, None, "broken_quotes")
             else:
@@ -119,7 +124,12 @@ def is_blank(stream: BinaryIO) -> bool:
 
 
 def _joined(
-    first: _Line, pending: list[_Line], lines: Iterator[_Line], delimiter: str, quote: str
+    first: _Line,
+    pending: list[_Line],
+    lines: Iterator[_Line],
+    delimiter: str,
+    quote: str,
+    width: int | None,
 ) -> Record | None:
     """A record whose quoted field spans lines; None leaves the lines after `first` pending."""
     assert first.text is not None
@@ -141,11 +151,39 @@ def _joined(
         length += line.length + 1
         fields = _split(text, delimiter, quote) if quote in more else None
         if fields is not None:
+            if width is not None:
+                others = [_split(other, delimiter, quote) or () for other in text.split("\n")[1:]]
+                if len(fields) != width or _hides_rows(fields, others):
+                    return None
             del pending[: index + 1]
             return Record(first.number, length, fields, None)
         if quote in more and not _open_at_end(text, delimiter, quote):
             return None
     return None
+
+
+def _hides_rows(joined: Sequence[str], lines: Sequence[Sequence[str]]) -> bool:
+    """Whether lines that a row was joined of, but for its first, are rows themselves.
+
+    They are if they have as many fields, and a date or a number where the row has one before what
+    spans lines; where it has none there, only if all the lines between its ends have as many.
+    """
+    spanning = next(place for place, field in enumerate(joined) if "\n" in field)
+    whole = [len(line) == len(joined) for line in lines]
+    # a date says more than a number
+    place = max(range(spanning), key=lambda place: len(_figures(joined[place])), default=None)
+    if place is None or not (figures := _figures(joined[place])):
+        return any(whole[:-1]) and all(whole[:-1])
+    return any(
+        is_whole and _figures(line[place]) == figures
+        for is_whole, line in zip(whole, lines, strict=True)
+    )
+
+
+def _figures(field: str) -> str:
+    """What stands between digits, whichever they are; nothing where there are none."""
+    first, *others = _DIGITS.split(field)
+    return "0".join(("", *others[:-1], "")) if others else ""
 
 
 def _split(text: str, delimiter: str, quote: str) -> tuple[str, ...] | None:
