@@ -122,6 +122,8 @@ def explained(error: Exception) -> str:
         return f"{error.strerror}: {error.filename}" if error.filename else error.strerror
     if isinstance(error, ImportError):
         return f"the package {error.name} is missing or broken: run make setup"
+    if type(error).__name__ == "OutOfMemoryException":  # DuckDB's, which takes long to import
+        return "the engine ran out of memory, or of disk for spilled data: raise BREWTOPIA_MEMORY_LIMIT"
     return (
         f"an unexpected {type(error).__name__} stopped it: run it again with --debug "
         "for the traceback, and report that"

@@ -163,10 +163,7 @@ class Lake:
                 query = self._query(connection, "objects", files)
                 connection.execute(f"insert into lake_objects {query}")
         except duckdb.Error as error:
-            raise LakeError(
-                f"the lake {self.location} cannot be read: {disk_trouble(error)}; "
-                "remove it, and run `brewtopia ingest` on all raw files"
-            ) from error
+            raise self._unreadable(error) from error
         connection.execute(
             "create or replace temp view lake_current as"
             " select * exclude (place) from (select *, row_number() over"
@@ -179,13 +176,46 @@ class Lake:
     ) -> None:
         """Make views of some batches: lake_orders, lake_lines, lake_items or lake_rejects.
 
-        Raises LakeError where a file of a batch is missing.
+        Raises LakeError where a file of a batch is missing or damaged.
         """
         wanted = sorted(batches)
-        for table in tables:
-            files = [f"{table}/{batch}.parquet" for batch in wanted]
-            query = self._query(connection, table, files)
-            connection.execute(f"create or replace temp view lake_{table} as {query}")
+        try:
+            for table in tables:
+                files = [f"{table}/{batch}.parquet" for batch in wanted]
+                query = self._query(connection, table, files)
+                connection.execute(f"create or replace temp view lake_{table} as {query}")
+        except duckdb.Error as error:
+            self.check_rows(wanted, tables)
+            raise self._unreadable(error) from error
+
+    def check_rows(self, batches: Iterable[str], tables: Sequence[str] = ROW_TABLES) -> None:
+        """Read some batches whole; raises LakeError naming the first file that is damaged."""
+        wanted = sorted(batches)
+        with contextlib.closing(duckdb.connect()) as connection:
+            for name in [f"{table}/{batch}.parquet" for table in tables for batch in wanted]:
+                query = self._query(connection, "", [name])
+                try:
+                    connection.execute(f"select max(hash(one)) from ({query}) as one")
+                except duckdb.OutOfMemoryException:
+                    raise
+                except duckdb.Error as error:
+                    raise LakeError(
+                        f"the lake's file {without_secrets(self._store.uri(name))} is damaged: put "
+                        "it back from a copy, or remove the lake, and run `brewtopia ingest` on all "
+                        "raw files"
+                    ) from error
+
+    def _unreadable(self, error: duckdb.Error) -> LakeError:
+        if isinstance(error, duckdb.OutOfMemoryException):
+            return LakeError(
+                f"reading the lake {self.location} ran out of memory: raise BREWTOPIA_MEMORY_LIMIT"
+            )
+        is_damaged = not isinstance(error, duckdb.IOException)
+        return LakeError(
+            f"the lake {self.location} cannot be read: {disk_trouble(error)}; "
+            + ("remove it, and " if is_damaged else "check the folder, or remove it and ")
+            + "run `brewtopia ingest` on all raw files"
+        )
 
     def batches(self) -> list[str]:
         """The names of all committed batches, oldest first."""
@@ -238,7 +268,7 @@ class Lake:
         except FileNotFoundError as error:
             raise _lost(error) from error
         listed = ", ".join(quoted(str(path)) for path in paths)
-        return f"select * from read_parquet([{listed}])"
+        return f"select * from read_parquet([{listed}], hive_partitioning = false)"
 
     def commit(
         self, connection: DuckDBPyConnection, objects: Sequence[CleanedObject], *, has_rows: bool

@@ -15,10 +15,11 @@ import pytest
 from s3_server import S3Server
 from tills import Order, content, leftovers, rows, settings_in, till, write_files
 
-from brewtopia_lib.errors import LakeError
+from brewtopia_lib.errors import BrewtopiaError, LakeError
 from brewtopia_lib.ingest import clean_raw, ingest, load_lake
 from brewtopia_lib.lake import Lake
 from brewtopia_lib.settings import Settings
+from brewtopia_lib.warehouse import open_warehouse
 
 TABLES = ("orders", "lines", "items", "rejects", "objects")
 CUSTOMER, CARD = "Ottoline Zebedee", "4929123412341234"
@@ -186,6 +187,55 @@ def test_a_lost_file_is_told(tmp_path: Path, table: str) -> None:
     Path(here.warehouse).unlink()
     with pytest.raises(LakeError, match=lost):
         load_lake(here)
+
+
+@pytest.mark.parametrize("table", ["orders", "lines", "items", "rejects"])
+@pytest.mark.parametrize("damage", ["nonsense", "cut short", "other bytes"])
+def test_a_damaged_file_is_told(tmp_path: Path, table: str, damage: str) -> None:
+    """A file of a batch that is no Parquet, or not what was written, is named with the way out, and
+    the warehouse stays as it was."""
+    here = cleaned(tmp_path, a=till([Order(minute=n) for n in range(50)]))
+    load_lake(here)
+    before = content(here)
+    write_files(Path(here.raw), {"b.csv": till([Order(minute=n, payment="?") for n in range(50)])})
+    clean_raw(here)
+    file = max(Path(here.lake, table).iterdir())
+    data = file.read_bytes()
+    file.write_bytes(
+        {
+            "nonsense": b"nonsense",
+            "cut short": data[:-100],
+            "other bytes": data[:4] + bytes(len(data) - 8) + data[-4:],
+        }[damage]
+    )
+    with pytest.raises(LakeError, match=rf"the lake's file .*/{file.name} is damaged: put it back"):
+        load_lake(here)
+    assert content(here) == before
+
+
+def test_a_lake_may_lie_anywhere(tmp_path: Path) -> None:
+    """A folder whose name looks like a column and its value is a folder like any other."""
+    folder = tmp_path / "env=prod" / "batch=1"
+    here = cleaned(folder, a=till([Order()]))
+    load_lake(here)
+    clean_raw(here)
+    assert len(content(here)["sales"]) == 1
+
+
+@pytest.mark.parametrize("limit", ["0GB", "1KB"])
+def test_too_little_memory_is_no_damage(tmp_path: Path, limit: str) -> None:
+    """Where memory does not suffice for the lake or the warehouse, the advice is to give more of it,
+    and not to remove anything."""
+    here = cleaned(tmp_path, a=till([Order()]))
+    load_lake(here)
+    poor = here.model_copy(update={"memory_limit": limit})
+    for attempt in (
+        lambda: clean_raw(poor),
+        lambda: load_lake(poor),
+        lambda: open_warehouse(poor.warehouse, limit),
+    ):
+        with pytest.raises(BrewtopiaError, match="ran out of memory: raise BREWTOPIA_MEMORY_LIMIT"):
+            attempt()
 
 
 def test_a_broken_commit_is_told(tmp_path: Path) -> None:

@@ -182,8 +182,8 @@ def _hides_rows(joined: Sequence[str], lines: Sequence[Sequence[str]]) -> bool:
 
 def _figures(field: str) -> str:
     """What stands between digits, whichever they are; nothing where there are none."""
-    first, *others = _DIGITS.split(field)
-    return "0".join(("", *others[:-1], "")) if others else ""
+    figures = _DIGITS.sub("0", field)
+    return figures[figures.find("0") : figures.rfind("0") + 1]
 
 
 def _split(text: str, delimiter: str, quote: str) -> tuple[str, ...] | None:

@@ -71,8 +71,11 @@ def load(path: Path, lake: Lake, memory_limit: str | None = None) -> Loaded:
     with _locked(path):
         _remove_drafts(path)
         number = _format_of(path)
-        if number == FORMAT and not _is_behind(path, lake, memory_limit):
-            return Loaded(0, 0, 0)
+        try:
+            if number == FORMAT and not _is_behind(path, lake, memory_limit):
+                return Loaded(0, 0, 0)
+        except duckdb.OutOfMemoryException as error:
+            raise _unreadable(path, error) from error
         if number not in (None, FORMAT) and lake.is_empty():
             raise WarehouseError(
                 f"the warehouse {path} was made by another version, and the lake {lake.location} has "
@@ -126,10 +129,18 @@ def _build(draft: Path, path: Path | None, lake: Lake, memory_limit: str | None)
         connection.execute(_sql("duckdb_arrivals"))
         arrivals = _batches(connection, "arrivals")
         lake.attach_rows(connection, arrivals, ["orders", "rejects"])
-        connection.execute(_sql("duckdb_touched"))
-        providers = _batches(connection, "providers")
-        lake.attach_rows(connection, providers, ["orders", "lines", "items"])
-        connection.execute(_sql("duckdb_load"))
+        needed = set(arrivals)
+        try:
+            connection.execute(_sql("duckdb_touched"))
+            providers = _batches(connection, "providers")
+            needed |= set(providers)
+            lake.attach_rows(connection, providers, ["orders", "lines", "items"])
+            connection.execute(_sql("duckdb_load"))
+        except duckdb.OutOfMemoryException:
+            raise
+        except duckdb.Error:
+            lake.check_rows(needed)
+            raise
         objects, orders, days = connection.execute(
             "select (select count(*) from arrivals), (select count(*) from incoming),"
             " (select count(*) from touched)"
@@ -211,6 +222,10 @@ def _check_format(connection: DuckDBPyConnection, path: Path) -> None:
 
 
 def _unreadable(path: Path, error: Exception) -> WarehouseError:
+    if isinstance(error, duckdb.OutOfMemoryException):
+        return WarehouseError(
+            f"reading the warehouse {path} ran out of memory: raise BREWTOPIA_MEMORY_LIMIT"
+        )
     return WarehouseError(
         f"the warehouse {path} cannot be read: {str(error).splitlines()[0]}; "
         "move the file away and run `brewtopia load` to make it anew from the lake"
