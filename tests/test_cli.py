@@ -299,6 +299,22 @@ def test_a_file_that_fails_is_named_and_the_others_are_done(
     assert [Path(one["source"]).name for one in failed] == ["odd.csv"]
 
 
+def test_a_file_that_is_not_there_stops_no_other(
+    brewtopia: Brewtopia, chain: Path, project: Path
+) -> None:
+    """A file named that does not exist is told of, and the one named beside it is done; an empty
+    name is wrong usage, and not the current folder."""
+    good = next((chain / "data/raw").iterdir())
+    ended = brewtopia("ingest", str(good), "nosuch.csv", "--json")
+    assert ended.code == 1
+    assert ended.err.count("\n") == 1
+    assert "nosuch.csv does not exist: name a till file" in ended.err
+    assert json.loads(ended.out)["objects"] == 1
+    empty = brewtopia("ingest", "")
+    assert (empty.code, empty.out) == (2, "")
+    assert "a URI is empty" in empty.err
+
+
 def test_many_failures_fit_a_screen(brewtopia: Brewtopia, project: Path) -> None:
     """Of a folder full of strange files, some are named and the rest are counted."""
     for number in range(FAILURES_SHOWN + 5):

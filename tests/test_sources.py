@@ -8,7 +8,7 @@ import pytest
 from blake3 import blake3
 from tills import write_files
 
-from brewtopia_lib.errors import SourceError
+from brewtopia_lib.errors import SourceError, UsageError
 from brewtopia_lib.sources import Fetched, RawObject, fetch, list_objects
 
 
@@ -60,10 +60,22 @@ def test_outside_the_raw_folder_the_key_is_the_path(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("uri", ["nowhere", "nowhere/a.csv"])
 def test_what_is_not_there_is_named(tmp_path: Path, uri: str) -> None:
-    """A path that does not exist is an error that names it."""
-    with pytest.raises(SourceError, match=f"{uri} does not exist") as error:
-        list_objects(str(tmp_path), [str(tmp_path / uri)])
-    assert error.value.source == str(tmp_path / uri)
+    """A path that does not exist is named, and keeps no other from being listed."""
+    write_files(tmp_path, {"a.csv": b""})
+    found, failures = list_objects(
+        str(tmp_path), [str(tmp_path / uri), "ftp://x/a.csv", str(tmp_path)]
+    )
+    assert [one.source for one in found] == ["a.csv"]
+    assert [source for source, _ in failures] == [str(tmp_path / uri), "ftp://x/a.csv"]
+    assert f"{uri} does not exist: name a till file" in failures[0][1]
+    with pytest.raises(SourceError, match=f"{uri} does not exist"):
+        list_objects(str(tmp_path / uri))
+
+
+def test_nothing_is_not_the_folder_one_is_in(tmp_path: Path) -> None:
+    """An empty URI, such as an unset variable gives, is wrong usage."""
+    with pytest.raises(UsageError, match="a URI is empty"):
+        list_objects(str(tmp_path), ["a.csv", " "])
 
 
 def test_links_are_followed_to_files_and_not_in_circles(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from brewtopia_lib.cleaning.feeds import GUIDE, Feed, FileRule, load_feeds, pars
 from brewtopia_lib.cleaning.headers import folded_header, looks_like_header, shown_header
 from brewtopia_lib.cleaning.recognition import recognise
 from brewtopia_lib.desk import column_roles as looks
-from brewtopia_lib.errors import FeedError
+from brewtopia_lib.errors import FeedError, SourceError
 from brewtopia_lib.settings import load_settings
 from brewtopia_lib.sources import Fetched, fetch, list_objects
 from brewtopia_lib.sources.records import read_records
@@ -60,7 +60,11 @@ def new_feed(file: str | Path, name: str | None = None) -> Proposal:
     file cannot be read, and FeedError where no feed can be told from it.
     """
     path = Path(file)
-    fetched = fetch(list_objects("", [str(path)])[0][0])
+    objects, failures = list_objects("", [str(path)])
+    if not objects:
+        message = failures[0][1] if failures else f"there is no till file in {path}: name one"
+        raise SourceError(message, source=str(path))
+    fetched = fetch(objects[0])
     feeds = load_feeds(load_settings().feeds)
     takers = [feed for feed in feeds if _takes(feed, fetched)]
     if len(takers) == 1:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 
-from brewtopia_lib.errors import BrewtopiaError, EventError, SettingsError, SourceError, explained
+from brewtopia_lib.errors import BrewtopiaError, EventError, SettingsError, explained
 from brewtopia_lib.events.notices import Notice, read_notices
 from brewtopia_lib.events.queues import Message
 from brewtopia_lib.events.telemetry import Telemetry
@@ -128,21 +128,20 @@ def _clean_objects(
 ) -> Failures:
     """Clean those of some objects that are there; gives URI → why one is not cleaned."""
     wanted = list(dict.fromkeys(uris))
-    while wanted:
-        try:
-            summary = clean_raw(settings, wanted)
-        except SourceError as error:
-            if error.source not in wanted:
-                return dict.fromkeys(wanted, str(error))
-            telemetry.say("is gone: what it said stays", object=error.source)
-            wanted.remove(error.source)
-        except Exception as error:  # noqa: BLE001 - the message comes again, and says why
-            return dict.fromkeys(wanted, explained(error))
-        else:
-            telemetry.cleaned(summary)
-            start = str(S3Path(place.bucket, place.folder))
-            return {start + source: why for source, why in summary.failures}
-    return {}
+    if not wanted:
+        return {}
+    try:
+        summary = clean_raw(settings, wanted)
+    except Exception as error:  # noqa: BLE001 - the message comes again, and says why
+        return dict.fromkeys(wanted, explained(error))
+    # what is there fails by its key; only what is not is called by its URI
+    gone = [source for source, _ in summary.failures if source in wanted]
+    for uri in gone:
+        telemetry.say("is gone: what it said stays", object=uri)
+    summary.failures = [failure for failure in summary.failures if failure[0] not in gone]
+    telemetry.cleaned(summary)
+    start = str(S3Path(place.bucket, place.folder))
+    return {start + source: why for source, why in summary.failures}
 
 
 def _load(settings: Settings, ids: Sequence[str], telemetry: Telemetry) -> Failures:

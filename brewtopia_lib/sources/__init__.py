@@ -14,7 +14,7 @@ from typing import BinaryIO, NamedTuple
 
 from blake3 import blake3
 
-from brewtopia_lib.errors import SourceError
+from brewtopia_lib.errors import SourceError, UsageError
 from brewtopia_lib.settings import without_secrets
 from brewtopia_lib.sources.records import count_lines
 from brewtopia_lib.storage.s3 import Bucket, S3Path, Stored, is_s3
@@ -135,24 +135,36 @@ def list_objects(
     A folder, or a prefix on S3, gives its files with a till's suffix, at any depth, hidden ones
     apart; a file that is named is always taken. Each comes once, in the order of its key.
 
-    Returns the files, and what could not be listed as (name, message).
+    Returns the files, and what does not exist or could not be listed as (name, message).
 
-    Raises SourceError where one of `uris` does not exist, S3Error where S3 does not list it.
+    Raises UsageError where one of `uris` is empty, S3Error where S3 does not list it; and
+    SourceError where the raw location is not there.
     """
+    if not all(map(str.strip, uris)):
+        raise UsageError("a URI is empty: name a till file, a folder of them or s3://…")
     found: dict[str, RawObject] = {}
     failures: list[tuple[str, str]] = []
     for uri in uris or (raw,):
-        if is_s3(uri):
-            objects = _list_s3(S3Path.parse(uri), raw, is_named=bool(uris))
-        elif "://" in uri:
-            raise SourceError(
-                f"{without_secrets(uri)} cannot be read: files, folders and s3:// can",
-                source=without_secrets(uri),
-            )
-        else:
-            objects = _list_folder(uri, raw, failures)
-        found |= {one.source: one for one in objects}
+        try:
+            found |= {one.source: one for one in _listed(uri, raw, bool(uris), failures)}
+        except SourceError as error:
+            if not uris:
+                raise
+            failures.append((error.source, str(error)))
     return [found[source] for source in sorted(found)], failures
+
+
+def _listed(
+    uri: str, raw: str, is_named: bool, failures: list[tuple[str, str]]
+) -> Iterator[RawObject]:
+    if is_s3(uri):
+        return _list_s3(S3Path.parse(uri), raw, is_named=is_named)
+    if "://" in uri:
+        raise SourceError(
+            f"{without_secrets(uri)} cannot be read: files, folders and s3:// can",
+            source=without_secrets(uri),
+        )
+    return _list_folder(uri, raw, failures)
 
 
 def fetch(raw_object: RawObject) -> Fetched:
