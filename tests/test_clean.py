@@ -27,7 +27,8 @@ from tried import (
 import brewtopia_lib.cleaning.reading
 import brewtopia_lib.sources
 from brewtopia_lib.cleaning import clean
-from brewtopia_lib.errors import FeedError, SourceError
+from brewtopia_lib.cleaning.feeds import parse_feed
+from brewtopia_lib.errors import FeedError, SourceError, UsageError
 
 HEADER = "Timestamp,Location,Customer Name,Items Ordered,Total Amount,Payment Method,Card Number\n"
 LINES_HEADER = "Transaction ID,Timestamp,Branch,Product,Size,Quantity,Unit Price,Payment Method\n"
@@ -360,6 +361,59 @@ def test_what_cannot_be_tried_out(tmp_path: Path) -> None:
     with pytest.raises(FeedError, match="2 columns") as caught:
         clean(pd.DataFrame([[NAME, CARD]]))
     assert NAME not in str(caught.value)
+
+
+@pytest.mark.parametrize("held", ["frame", "column", "row"])
+def test_what_is_no_path_is_not_quoted(held: str) -> None:
+    """What is given by mistake and may hold rows, such as a list of frames, is told by its type."""
+    frame = pd.DataFrame([row().rstrip("\n").split(",")])
+    wrong: dict[str, object] = {"frame": [frame], "column": frame[2], "row": [frame.iloc[0]]}
+    with pytest.raises(UsageError, match="DataFrame|Series") as caught:
+        clean(wrong[held])  # type: ignore[arg-type]
+    assert NAME not in str(caught.value)
+    assert CARD not in str(caught.value)
+
+
+def test_nothing_to_try_out() -> None:
+    """None, no files and no feeds are clear errors, and not the files of the current folder."""
+    with pytest.raises(UsageError, match="takes paths of till files or a frame, and no None"):
+        clean(None)  # type: ignore[arg-type]
+    with pytest.raises(SourceError, match="there are no till files"):
+        clean([])
+    with pytest.raises(UsageError, match="there are no feeds"):
+        clean(pd.DataFrame([["x"]]), feeds=[])
+
+
+NAMED = """
+name = "named"
+[file]
+name = "till4_*.csv"
+columns = 3
+[columns]
+sold_at = 1
+items = 2
+total = 3
+[branch]
+file_name = "_(?P<branch>[a-z]+)"
+[items]
+pattern = "(?P<product>.+) - (?P<price>.+)"
+"""
+
+
+def test_a_frame_of_a_feed_that_goes_by_names() -> None:
+    """A frame has no name of its own: feeds take it whatever their files are called, and where the
+    branch is in the name, it can be said."""
+    frame = pd.DataFrame([["25/08/2021 09:00", "Tea - 1.30", "1.30"]])
+    feed = parse_feed(NAMED, "named")
+    with pytest.raises(FeedError, match='say name="…"'):
+        clean(frame, feeds=[feed])
+    assert list(clean(frame, feeds=[feed], name="till4_leeds.csv").orders["branch"]) == ["Leeds"]
+    with pytest.raises(FeedError, match=r"but for its \[file\] name"):
+        clean(frame, feeds=[feed], name="till5_leeds.csv")
+    constant = parse_feed(
+        NAMED.replace("file_name", "constant").replace("_(?P<branch>[a-z]+)", "Hull"), "x"
+    )
+    assert list(clean(frame, feeds=[constant]).orders["branch"]) == ["Hull"]
 
 
 def test_the_real_files_to_the_penny(real_data: Path, tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ from brewtopia_lib.cleaning.raw_texts import RawText
 from brewtopia_lib.cleaning.reading import RawReader
 from brewtopia_lib.cleaning.recognition import Recognised, recognise, recognise_frame
 from brewtopia_lib.cleaning.tables import clean_sql, fill
-from brewtopia_lib.errors import SourceError
+from brewtopia_lib.errors import SourceError, UsageError
 from brewtopia_lib.settings import load_settings
 from brewtopia_lib.sources import list_objects
 from brewtopia_lib.sources.fetching import fetching
@@ -90,7 +90,10 @@ class Cleaned:
 
 
 def clean(
-    raw: str | Path | pd.DataFrame | Sequence[str | Path], *, feeds: Sequence[Feed] | None = None
+    raw: str | Path | pd.DataFrame | Sequence[str | Path],
+    *,
+    feeds: Sequence[Feed] | None = None,
+    name: str | None = None,
 ) -> Cleaned:
     """Try the cleaning step on till files or on a frame, without loading anything.
 
@@ -103,16 +106,22 @@ def clean(
             those of a till file, with its header's names or numbered from 0 where it has none.
             Read it with `dtype=str`, so that it holds what the file does.
         feeds: the feeds to choose from; by default the configured ones.
+        name: what a frame's file is called, for feeds that go by it.
 
     Raises:
         FeedError: no feed takes the data, or more than one.
         SourceError: a file cannot be read, or there is none.
+        UsageError: `raw` is none of these.
     """
     feeds = load_feeds(load_settings().feeds) if feeds is None else feeds
+    if not feeds:
+        raise UsageError("there are no feeds to choose from: leave feeds out for those there are")
     parts = []
-    with closing(connect()) as connection, _recognised(raw, feeds) as found:
-        for name in dict.fromkeys(one.feed.name if one.feed else "" for one in found):
-            group = [one for one in found if (one.feed.name if one.feed else "") == name]
+    with closing(connect()) as connection, _recognised(raw, feeds, name) as found:
+        groups: dict[str, list[Recognised]] = {}
+        for one in found:
+            groups.setdefault(one.feed.name if one.feed else "", []).append(one)
+        for group in groups.values():
             with Cleaning(connection, group[0].feed or feeds[0]) as cleaning:
                 sources = []
                 for one in group:
@@ -133,12 +142,25 @@ def clean(
 
 @contextmanager
 def _recognised(
-    raw: str | Path | pd.DataFrame | Sequence[str | Path], feeds: Sequence[Feed]
+    raw: str | Path | pd.DataFrame | Sequence[str | Path],
+    feeds: Sequence[Feed],
+    name: str | None,
 ) -> Iterator[list[Recognised]]:
     if isinstance(raw, pd.DataFrame):
-        yield [recognise_frame(raw, feeds)]
+        yield [recognise_frame(raw, feeds, name)]
         return
     paths = [raw] if isinstance(raw, str | Path) else raw
+    # what is none of these may hold rows of a till: only its type is told
+    if not isinstance(paths, list | tuple | Iterator):
+        raise UsageError(f"clean() takes paths of till files or a frame, and no {_kind(raw)}")
+    paths = list(paths)
+    for path in paths:
+        if not isinstance(path, str | Path):
+            raise UsageError(
+                f"clean() takes paths of till files, or one frame, and no list of {_kind(path)}"
+            )
+    if not paths:
+        raise SourceError("there are no till files in an empty list: name one", source="")
     objects, failures = list_objects("", [str(path) for path in paths])
     if failures:
         raise SourceError(failures[0][1], source=failures[0][0])
@@ -151,6 +173,10 @@ def _recognised(
                 raise fetched
             found.append(recognise(fetched, feeds, number))
         yield found
+
+
+def _kind(value: object) -> str:
+    return "None" if value is None else type(value).__name__
 
 
 def connect(temp_folder: Path | None = None, memory_limit: str | None = None) -> DuckDBPyConnection:

@@ -30,13 +30,13 @@ class Choice:
 
 
 def choose_feed(
-    feeds: Sequence[Feed], file_name: str, sample: Callable[[FileRule], Sequence[Record]]
+    feeds: Sequence[Feed], file_name: str | None, sample: Callable[[FileRule], Sequence[Record]]
 ) -> Choice | None:
     """The one feed that takes a file; None where the file has no rows at all.
 
     Args:
         feeds: in any order; the choice does not depend on it.
-        file_name: last part of the file's key.
+        file_name: last part of the file's key; None where any name will do.
         sample: gives the file's first readable rows, cut by a feed's file rule.
 
     Raises:
@@ -50,7 +50,9 @@ def choose_feed(
         for feed, rows in samples
         if rows and (layout := feed.layout([row.fields or () for row in rows])) is not None
     ]
-    taking = [choice for choice in fitting if choice.feed.takes_name(file_name)]
+    taking = [
+        choice for choice in fitting if file_name is None or choice.feed.takes_name(file_name)
+    ]
     if not taking:
         raise FeedError(
             f"no feed takes this file: it has {_shown(sample)}{_hint(samples, fitting)}; "

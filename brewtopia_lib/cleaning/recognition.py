@@ -56,8 +56,12 @@ def recognise(fetched: Fetched, feeds: Sequence[Feed], object_no: int) -> Recogn
     return Recognised(fetched.object.source, choice.feed, text)
 
 
-def recognise_frame(frame: pd.DataFrame, feeds: Sequence[Feed]) -> Recognised:
+def recognise_frame(
+    frame: pd.DataFrame, feeds: Sequence[Feed], name: str | None = None
+) -> Recognised:
     """Find the feed that takes a frame; its columns are named by a header, or numbered.
+
+    Without the name of its file, feeds take it whatever their files are called.
 
     Raises FeedError where no feed takes it, or more than one.
     """
@@ -72,7 +76,7 @@ def recognise_frame(frame: pd.DataFrame, feeds: Sequence[Feed]) -> Recognised:
 
     first = [Record(0, 0, header, None)] if has_header else []
     sample = [*first, *islice(records(), _SAMPLE_ROWS)]
-    choice = choose_feed(feeds, _FRAME, lambda rule: sample)
+    choice = choose_feed(feeds, name, lambda rule: sample)
     if choice is None:
         return Recognised(_FRAME, None, None)
     if has_header and choice.feed.width:
@@ -80,7 +84,12 @@ def recognise_frame(frame: pd.DataFrame, feeds: Sequence[Feed]) -> Recognised:
             "the frame's columns have names that no feed knows; if they are the file's first row, "
             "read it again with header=None"
         )
-    branch = choice.feed.branch_of(_FRAME)
+    if name is None and choice.feed.branch.file_name is not None:
+        raise FeedError(
+            f"feed {choice.feed.name} takes the branch from the file's name, which a frame has "
+            'not: say name="…" beside it'
+        )
+    branch = choice.feed.branch_of(name or _FRAME)
     text = RawText(1, choice.layout, len(header), 0, branch, records=records)
     return Recognised(_FRAME, choice.feed, text)
 
