@@ -176,6 +176,15 @@ BAD: dict[str, Bad] = {
     "items that are no list": changed("bad_items", items=f"{NAME} {CARD}"),
     "a card for a price": changed("bad_price", items=f"Tea - {CARD}00000000"),
     "a card for a product": changed("bad_items", items=f"{CARD}00000000 - 2.15"),
+    "a card with marks for a product": changed(
+        "bad_items", items=f"{CARD[:4]}/{CARD[4:]}/0000/0000 - 2.15"
+    ),
+    "a card with marks in the branch": changed(
+        "no_branch", branch=f"{CARD[:4]}  {CARD[4:]}  0000_0000"
+    ),
+    "brackets around what is paid back": kept(
+        "-1.30", ("Tea", None, None, "-1.30"), items="Tea - -1.30", total="(1.30)"
+    ),
     "a card in the branch": changed("no_branch", branch=f"{CARD}00000000"),
     "comma in a product": kept(
         "6.35",

@@ -1,5 +1,6 @@
 """One text, one value: amounts are exact or none, and every spelling of a name is one name."""
 
+import time
 from decimal import Decimal
 
 import pytest
@@ -7,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from brewtopia_lib.cleaning.values import (
+    LONG_NUMBER,
     MAX_NAME_LENGTH,
     MAX_PENCE,
     parse_branch,
@@ -27,6 +29,10 @@ from brewtopia_lib.cleaning.values import (
         ("--2", None), ("-", None), ("", None), ("£", None), ("N/A", None), ("inf", None),
         ("nan", None), ("٢.١٥", None), ("4929123412341234", None), ("100000.00", MAX_PENCE),
         ("100000.01", None), ("2.15.30", None), ("$2.15", None), ("2.15x", None),
+        ("(2.15)", -215), ("(£2.15)", -215), ("£(2.15)", -215), ("2.15-", -215), ("£2.15-", -215),
+        ("\u22122.15", -215), ("£\u22122.15", -215), ("2.15\u2212", -215), ("(1,250.00)", -125000),
+        ("(-2.15)", None), ("-2.15-", None), ("-(2.15)", None), ("(2.15", None), ("2.15)", None),
+        ("()", None), ("(", None), ("--", None), ("(2.15)-", None), ("£-(2.15)", None),
     ],
 )  # fmt: skip
 def test_amounts(text: str, pence: int | None) -> None:
@@ -93,6 +99,39 @@ def test_a_branch_name_names_itself(text: str) -> None:
 def test_what_names_no_branch(text: str) -> None:
     """Nothing, a card's number and an endless text name no branch."""
     assert parse_branch(text) is None
+
+
+CARD_NUMBER = "4929123412341234"
+
+
+@pytest.mark.parametrize(
+    "mark", ["", " ", "  ", "-", " - ", "/", "_", ",", ".", "\u00a0", "\u2009", "\u2013", "\u200b"]
+)
+@pytest.mark.parametrize("every", [1, 2, 4])
+def test_a_card_number_is_no_name_whatever_parts_it(mark: str, every: int) -> None:
+    """The digits of a card name no branch and no product, with whatever between them."""
+    parted = mark.join(CARD_NUMBER[at : at + every] for at in range(0, 16, every))
+    for text in (parted, f"Bob {parted}", f"{parted}x"):
+        assert LONG_NUMBER.search(text)
+        assert parse_branch(text) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["12 oz 16 oz", "Shop 24/7 (2021)", "330 ml, 500 ml, 1000 ml", "N1 9GU", "Tea 2 for 1.50"],
+)
+def test_a_name_may_have_digits(text: str) -> None:
+    """Sizes, numbers of houses and prices in a name are no card."""
+    assert not LONG_NUMBER.search(text)
+    assert parse_branch(text) is not None
+
+
+def test_long_texts_take_no_longer() -> None:
+    """Looking for a card's digits takes time that grows with the text alone."""
+    started = time.monotonic()
+    for text in ("1" * 8 + "x", "1   ", "1 - x", " " * 9):
+        LONG_NUMBER.search(text * 100_000)
+    assert time.monotonic() - started < 5
 
 
 def test_branch_aliases_go_before_the_rule() -> None:

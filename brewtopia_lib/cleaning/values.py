@@ -13,8 +13,8 @@ MAX_PENCE = 100_000_00
 MAX_QUANTITY = 10_000
 MAX_NAME_LENGTH = 120
 
-LONG_NUMBER = re.compile(r"(?:\d[ \-.]?){9,}")
-"""Digits enough for a card: no name of a branch or product has them."""
+LONG_NUMBER = re.compile(r"\d(?:[\W_]{0,3}\d){8,}")
+"""Digits enough for a card, whatever marks part them: no name of a branch or product has them."""
 
 _LOWER_WORDS = frozenset(
     ["and", "at", "by", "de", "du", "in", "la", "le", "of", "on", "sur", "the", "under", "upon"]
@@ -27,11 +27,10 @@ def parse_pence(
 ) -> int | None:
     """An amount in pence, or None where the text is not exactly an amount in whole pence.
 
-    Takes a currency sign before or after, a sign, and well-placed thousands marks; never rounds.
+    Takes a currency sign before or after, a minus before or after or brackets in its place, and
+    well-placed thousands marks; never rounds.
     """
-    text = text.strip()
-    negative = text.startswith("-")
-    text = text.removeprefix("-").strip()
+    text, is_negative = _unsigned(text.strip().replace("\u2212", "-"))
     for sign in currency:
         if text.startswith(sign):
             text = text.removeprefix(sign).strip()
@@ -39,8 +38,8 @@ def parse_pence(
         if text.endswith(sign):
             text = text.removesuffix(sign).strip()
             break
-    if text.startswith("-") and not negative:
-        negative, text = True, text[1:]
+    if not is_negative:
+        text, is_negative = _unsigned(text)
     match = _amount(decimal_mark).fullmatch(text)
     if match is None:
         return None
@@ -50,7 +49,16 @@ def parse_pence(
     pence = int(whole) * 100 + int((match["fraction"] or "").ljust(2, "0")[:2])
     if (match["fraction"] or "")[2:].strip("0") or pence > MAX_PENCE:
         return None
-    return -pence if negative else pence
+    return -pence if is_negative else pence
+
+
+def _unsigned(text: str) -> tuple[str, bool]:
+    """An amount without what makes it one to pay back, and whether it had that."""
+    if text.startswith("(") and text.endswith(")"):
+        return text[1:-1].strip(), True
+    if text.startswith("-"):
+        return text[1:].strip(), True
+    return text.removesuffix("-").strip(), text.endswith("-")
 
 
 @lru_cache
