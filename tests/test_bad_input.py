@@ -142,6 +142,19 @@ BAD: dict[str, Bad] = {
         ((2, "too_many_columns"),),
     ),
     "time not there": changed("bad_timestamp", time="N/A"),
+    "nothing known in the first row": Bad(
+        lambda row: (
+            row(time="MISSING", customer=NAME, items="MISSING", total="n/a", payment="CASH", card="None")
+            + row(1)
+        ),
+        ("2.15",),
+        ((1, "bad_timestamp"),),
+    ),
+    "nothing known but words": Bad(
+        lambda row: row(time="-", customer="Name", items="NA", total="None", payment="Card", card="-") + row(1),
+        ("2.15",),
+        ((1, "bad_timestamp"),),
+    ),
     "branch missing": changed("no_branch", branch="MISSING"),
     "branch none": changed("no_branch", branch="none"),
     "branch blank": changed("no_branch", branch=" "),

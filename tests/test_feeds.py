@@ -552,6 +552,9 @@ WRONG: dict[str, tuple[str, str]] = {
         feed_of("x") + f"[values.payment]\ncredit = '{'x' * 121}'",
         "[values] payment should have at most 120 characters"),
     "values that are a list": (feed_of("x") + "[values]\npayment = ['a']", "[values] payment"),
+    "before itself": (feed_of("x", "before = 'x'"), "before names the feed itself"),
+    "an empty name to keep": (feed_of("x") + "[values.branch]\nL1 = ' '", "[values] branch is empty: say the name to keep"),
+    "an empty payment": (feed_of("x") + "[values.payment]\nVisa = ''", "[values] payment is empty: say the name to keep"),
     "before nobody": (feed_of("x", "before = 'sevn'"), "before names sevn, which is none of the feeds"),
 }  # fmt: skip
 

@@ -149,6 +149,14 @@ def test_payments(text: str, payment: str) -> None:
     assert parse_payment(text, {"Visa": "CARD", "voucher": "VOUCHER"}) == payment
 
 
+def test_a_payment_is_spelled_one_way() -> None:
+    """A feed that says "Card" means CARD, and two spellings of its own name are the first one."""
+    aliases = {"Visa": "Card", "Coins": "cash", "V": "Voucher", "W": "VOUCHER"}
+    assert {parse_payment(text, aliases) for text in ("visa", "card", "Card")} == {"CARD"}
+    assert {parse_payment(text, aliases) for text in ("coins", "CASH")} == {"CASH"}
+    assert {parse_payment(text, aliases) for text in ("v", "W", "voucher")} == {"Voucher"}
+
+
 @pytest.mark.parametrize(
     ("text", "quantity"),
     [("", 1), ("2", 2), (" 2.0 ", 2), ("2,00", 2), ("-1", -1), ("0", None), ("1.5", None),

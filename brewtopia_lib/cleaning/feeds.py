@@ -61,9 +61,15 @@ def _is_pattern(text: str) -> str:
     return text
 
 
+def _is_name(text: str) -> str:
+    if not text.strip():
+        raise ValueError("is empty: say the name to keep, or leave the line out")
+    return text.strip()
+
+
 Pattern = Annotated[str, AfterValidator(_is_pattern)]
 Names = Annotated[tuple[str, ...], BeforeValidator(_one_or_many)]
-Kept = Annotated[str, Field(max_length=MAX_NAME_LENGTH)]
+Kept = Annotated[str, Field(max_length=MAX_NAME_LENGTH), AfterValidator(_is_name)]
 ColumnRef = Annotated[int, Field(strict=True, ge=1)] | Names
 
 
@@ -292,7 +298,9 @@ class Feed(_Table):
         """
         if self.width:
             widths = Counter(len(row) for row in sample)
-            if widths[self.width] < max(widths.values()) or looks_like_header(sample[0]):
+            if widths[self.width] < max(widths.values()) or looks_like_header(
+                sample[0], self.nulls
+            ):
                 return None
             return {role: ref - 1 for role, ref in self.columns.items() if isinstance(ref, int)}
         places = self._places(sample[0])
@@ -345,6 +353,11 @@ def load_feeds(folder: Path | None = None) -> tuple[Feed, ...]:
             raise FeedError(f"BREWTOPIA_FEEDS names {folder}, which is not a folder; see {GUIDE}")
         feeds |= _read_all((str(path), _text(path)) for path in sorted(folder.glob("*.toml")))
     for feed in feeds.values():
+        if feed.name in feed.before:
+            raise FeedError(
+                f"feed {feed.name}: before names the feed itself: name the one that it goes before; "
+                f"see {GUIDE}"
+            )
         if unknown := set(feed.before) - set(feeds):
             raise FeedError(
                 f"feed {feed.name}: before names {listed(unknown)}, which is none of the feeds "

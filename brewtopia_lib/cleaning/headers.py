@@ -1,7 +1,7 @@
 """The first row of a file: whether it holds names of columns, and what of it may be shown."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 # Words a header is allowed to show in an error: anything else in a first line may be personal data.
 _HEADER_WORDS = frozenset(
@@ -18,15 +18,21 @@ _HEADER_WORDS = frozenset(
 )  # fmt: skip
 
 
+# A row of an order has these too.
+_PAYMENTS = frozenset(["card", "cash"])
 _DIGIT = re.compile(r"\d")
 _WORD = re.compile(r"[^\W_]+")
 _BETWEEN_WORDS = re.compile(r"[\s_/()£-]+")
 
 
-def looks_like_header(cells: Sequence[str]) -> bool:
-    """Whether a first row holds names of columns: mostly known ones, or words without a digit."""
-    known = sum(map(_is_header_word, cells))
-    is_wordy = all(cell.strip() and not _DIGIT.search(cell) for cell in cells)
+def looks_like_header(cells: Sequence[str], nulls: Collection[str] = ()) -> bool:
+    """Whether a first row holds names of columns: mostly known ones, or words without a digit.
+
+    `nulls` are texts, folded, that mean nothing is there: no column is called that.
+    """
+    folded = [cell.strip().casefold() for cell in cells]
+    known = sum(_is_header_word(cell) and cell not in _PAYMENTS for cell in folded)
+    is_wordy = all(cell and cell not in nulls and not _DIGIT.search(cell) for cell in folded)
     return 2 * known >= len(cells) or (known > 0 and is_wordy)
 
 

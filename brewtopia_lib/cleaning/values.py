@@ -108,8 +108,13 @@ def _cased(word: str, *, first: bool) -> str:
 def parse_payment(text: str, aliases: Mapping[str, str] | None = None) -> str:
     """CARD, CASH, a value of `aliases`, or UNKNOWN: never the raw text itself."""
     folded = text.strip().casefold()
-    known = {name.casefold(): name for name in ("CARD", "CASH", *(aliases or {}).values())}
-    known |= {spelling.casefold(): name for spelling, name in (aliases or {}).items()}
+    # whatever its letters, a name that the feed says is one of those there are before it
+    named = {
+        name.casefold(): name for name in reversed(("CARD", "CASH", *(aliases or {}).values()))
+    }
+    known = named | {
+        spelling.casefold(): named[name.casefold()] for spelling, name in (aliases or {}).items()
+    }
     return known.get(folded, "UNKNOWN")
 
 
