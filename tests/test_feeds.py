@@ -356,6 +356,39 @@ def test_a_pasted_block_of_orders_and_their_lines(tmp_path: Path) -> None:
     assert products(tried) == [("09:01", "A"), ("09:01", "B"), ("09:01", "B"), ("09:02", "C")]
 
 
+RECEIPTS = """
+name = "receipts"
+[columns]
+order = "Receipt"
+sold_at = "When"
+branch = "Shop"
+product = "Item"
+line_total = "Each"
+total = "Paid"
+"""
+
+
+@pytest.mark.parametrize("backwards", [False, True])
+def test_an_order_that_lasts_past_midnight(tmp_path: Path, backwards: bool) -> None:
+    """Rows that share a receipt's number are one order, and its total counts once, also where they
+    lie on two days; the number used again a day later is another order."""
+    rows = [
+        f"{receipt},2024-03-{when},Leeds,{item},1.00,{paid}\n"
+        for receipt, when, item, paid in [
+            ("1", "05 23:58", "A", 3), ("1", "05 23:59", "B", 3), ("1", "06 00:01", "C", 3),
+            ("2", "06 00:01", "D", 1), ("1", "07 09:00", "E", 1), ("2", "05 09:00", "F", 2),
+            ("2", "05 18:00", "G", 2),
+        ]
+    ]  # fmt: skip
+    text = "".join(["Receipt,When,Shop,Item,Each,Paid\n", *(rows[::-1] if backwards else rows)])
+    tried = try_files(tmp_path, {"a.csv": text}, [RECEIPTS])
+    check(tried)
+    assert tried.rows(
+        "select strftime(sold_at, '%d %H:%M'), line_count, cast(total as integer), total_matches"
+        " from orders where branch = 'Leeds' order by all"
+    ) == [("05 09:00", 2, 2, True), ("05 23:58", 3, 3, True), ("06 00:01", 1, 1, True), ("07 09:00", 1, 1, True)]  # fmt: skip
+
+
 def test_rows_without_a_transaction(tmp_path: Path) -> None:
     """Where rows do not continue, one without its transaction id is rejected for that."""
     header = "Transaction ID,Timestamp,Branch,Product,Unit Price\n"

@@ -87,9 +87,46 @@ repeated as (select row_no from copies where copy > 1)
 select row_no, true as is_copy, cast(null as bigint) as ordinal from filled
 where head_no in (select row_no from repeated);
 
+-- an id is used again on other days, but an order may last past midnight: it is another one on
+-- another day only after hours without a row
 create or replace temp table kept as
+with good as (
+    select * from filled
+    where reason is null and row_no not in (select row_no from repeats)
+),
+several_days as (
+    select object_no, branch, "order"
+    from good
+    group by object_no, branch, "order"
+    having cast(min(sold_at) as date) < cast(max(sold_at) as date)
+),
+followed as (
+    select
+        row_no, object_no, branch, "order", sold_at,
+        lag(sold_at) over (partition by object_no, branch, "order" order by sold_at) as sold_before
+    from good
+    semi join several_days using (object_no, branch, "order")
+),
+begun as (
+    select
+        row_no,
+        max(
+            case
+                when sold_before is null
+                    or (cast(sold_before as date) < cast(sold_at as date)
+                        and sold_before + interval 6 hours < sold_at)
+                then cast(sold_at as date)
+            end
+        ) over (
+            partition by object_no, branch, "order" order by sold_at
+            range between unbounded preceding and current row
+        ) as first_day
+    from followed
+)
 select
-    filled.*,
-    dense_rank() over (order by object_no, branch, cast(sold_at as date), "order") as basket_no
-from filled
-where reason is null and row_no not in (select row_no from repeats);
+    good.*,
+    dense_rank() over (
+        order by object_no, branch, coalesce(first_day, cast(sold_at as date)), "order"
+    ) as basket_no
+from good
+left join begun using (row_no);
