@@ -300,6 +300,27 @@ def test_a_feed_takes_a_big_file_too(tmp_path: Path, monkeypatch: pytest.MonkeyP
         assert sorted(line[:8] for line in tried.sales("branch = 'Leeds'")) == sold(layout.sales)
 
 
+@pytest.mark.parametrize("is_large", [False, True], ids=["small", "large"])
+def test_a_line_of_tabs_is_blank(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_large: bool
+) -> None:
+    """Where tabs part the fields, a line of nothing but tabs and spaces is no row, whichever reader
+    reads the file."""
+    if is_large:
+        monkeypatch.setattr("brewtopia_lib.sources.SMALL_BYTES", 0)
+    feed = feed_of("tabs").replace("[file]", "[file]\ndelimiter = '\t'").replace("'\t'", '"\\t"')
+    rows = [
+        FOUR.replace(",", "\t"),
+        "\t\t\t\n",
+        " \t \t\t \n",
+        FOUR.replace("Leeds", "Hull").replace(",", "\t"),
+    ]
+    tried = try_files(tmp_path, {"a.tsv": "".join(rows), "b.tsv": "".join([*rows, "x\n"])}, [feed])
+    check(tried)
+    assert tried.load("a.tsv") == (2, 2, 2, 0)
+    assert tried.load("b.tsv") == (3, 2, 2, 1)
+
+
 # --- continuation rows, and what breaks them
 
 

@@ -167,7 +167,7 @@ class RawReader:
             " quote = ?, escape = ?, skip = ?, ignore_errors = true, null_padding = true,"
             " nullstr = chr(0), strict_mode = true, max_line_size = ?, compression = 'none',"
             " hive_partitioning = false, parallel = ?)"
-            f" where {names[-1]} is not null and beyond is null)"
+            f" where {names[-1]} is not null and beyond is null{_not_blank(file.delimiter, names)})"
         )
         values = [
             path, typed, file.delimiter, file.quote, file.quote,
@@ -269,6 +269,13 @@ def _time_text(layout: Mapping[str, int]) -> str:
     if "date" in layout:
         return f"concat_ws(' ', c{layout['date']}, c{layout['time']})"
     return f"c{layout['sold_at']}"
+
+
+def _not_blank(delimiter: str, names: Sequence[str]) -> str:
+    """SQL that holds for rows of more than white space, which delimiters may be too."""
+    if not delimiter.isspace():
+        return ""
+    return f" and regexp_matches(concat({', '.join(names)}), '[^ \\t\\x0B\\x0C]')"
 
 
 def _is_plain(path: Path) -> bool:
