@@ -245,6 +245,14 @@ def test_real_data(real_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPa
         ("branch_trends", {}, "--all-branches"),
         ("branch_trends", {"branches": ["Leeds", "leds"]}, "did you mean Leeds"),
         ("branch_trends", {"parameters": {"branch": "leds"}}, "did you mean Leeds"),
+        ("branch_trends", {"branches": [""]}, "there is no branch ''"),
+        ("branch_trends", {"parameters": {"branch": ""}}, "there is no branch ''"),
+        ("company_trends", {"weeks": 3, "parameters": {"weeks": "5"}}, "weeks is given twice"),
+        (
+            "branch_trends",
+            {"branches": ["Leeds"], "parameters": {"branch": "Hull"}},
+            "branch is given twice",
+        ),
     ],
 )
 def test_refused_before_a_kernel_starts(

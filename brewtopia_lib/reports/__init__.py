@@ -5,6 +5,7 @@ from datetime import date
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from brewtopia_lib.errors import ParameterError
 from brewtopia_lib.reports.forking import KernelStart, prepare
 
 if TYPE_CHECKING:
@@ -45,6 +46,9 @@ def run_report(
     from brewtopia_lib.reports.making import make_reports
 
     given = {"until": until, "weeks": weeks}
+    for key, one in {**given, "branch": branches[0] if branches else None}.items():
+        if one is not None and str(parameters.get(key, one)) != str(one):
+            raise ParameterError(f"{key} is given twice, and not the same: give it once")
     return make_reports(
         settings,
         [name] if isinstance(name, str) else name,

@@ -99,7 +99,7 @@ def _wanted(
     if all_branches:
         return list(known.items())
     one = given.pop("branch", None)
-    chosen = list(dict.fromkeys(branches or ([one] if one else [])))
+    chosen = list(dict.fromkeys(branches or ([] if one is None else [one])))
     if not chosen:
         some = ", ".join(list(known)[:3])
         raise ParameterError(
@@ -119,7 +119,7 @@ def _planned(
     scheduled_for: datetime | None,
     notice: str | None,
 ) -> Job:
-    about = {**given, "branch": branch} if branch else given
+    about = given if branch is None else {**given, "branch": branch}
     values = check_parameters(declared, about, definition.name)
     asked = {key: values[key] for key in ("until", "weeks", "branch") if key in values}
     # a report that asks for no period is about all there is, and be it rejected rows alone
