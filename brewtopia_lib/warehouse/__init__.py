@@ -104,8 +104,12 @@ def _path(location: str) -> Path:
             f"{location.partition('://')[0]}:// is no warehouse: "
             "set BREWTOPIA_WAREHOUSE to the path of a DuckDB file, or to redshift://…"
         )
-    if "?" in location:  # DuckDB takes what follows for options
-        raise WarehouseError(
-            f"{location} has a question mark in it: set BREWTOPIA_WAREHOUSE to a path without one"
-        )
-    return Path(location).absolute()
+    for mark, name in (("?", "a question mark"), ("\\", "a backslash")):  # mean more to DuckDB
+        if mark in location:
+            raise WarehouseError(
+                f"{location} has {name} in it: set BREWTOPIA_WAREHOUSE to a path without one"
+            )
+    path = Path(location).absolute()
+    if path.is_dir():
+        raise WarehouseError(f"{path} is a folder: set BREWTOPIA_WAREHOUSE to a DuckDB file in it")
+    return path

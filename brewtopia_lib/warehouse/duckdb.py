@@ -228,7 +228,8 @@ def _unreadable(path: Path, error: Exception) -> WarehouseError:
         )
     return WarehouseError(
         f"the warehouse {path} cannot be read: {str(error).splitlines()[0]}; "
-        "move the file away and run `brewtopia load` to make it anew from the lake"
+        "set BREWTOPIA_WAREHOUSE to another path, or move the file away and run `brewtopia load` "
+        "to make it anew from the lake"
     )
 
 
