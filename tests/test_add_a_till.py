@@ -52,6 +52,7 @@ def test_the_page_names_every_role_and_reason() -> None:
     code = "".join(path.read_text() for path in sources)
     reasons = set(re.findall(r"""(?:then |else |=)\s*['"]((?:bad|no|too)_[a-z_]+)['"]""", code))
     reasons |= {"ambiguous_date", "broken_quotes", "duplicate_row", "nul_byte", "orphan_row"}
+    reasons |= {"order_row", "row_too_long"}
     page = PAGE.read_text()
     assert {"bad_items", "bad_timestamp", "no_branch", "no_order"} <= reasons
     assert [name for name in sorted({*reasons, *ROLES}) if f"`{name}`" not in page] == []

@@ -410,6 +410,32 @@ def test_an_order_that_lasts_past_midnight(tmp_path: Path, backwards: bool) -> N
     ) == [("05 09:00", 2, 2, True), ("05 23:58", 3, 3, True), ("06 00:01", 1, 1, True), ("07 09:00", 1, 1, True)]  # fmt: skip
 
 
+def test_other_lines_of_a_repeated_order_are_money_not_counted(tmp_path: Path) -> None:
+    """Where only the first row of an order is repeated, the other rows after it are no copies: they
+    are rejected, and what they come to is told."""
+    first = continued("1", "A")
+    tried = try_continued(
+        tmp_path, first, continued("", "B"), first, continued("", "B"), continued("", "C", "4.00"),
+        continued("", "", "2.00"),
+    )  # fmt: skip
+    assert tried.reasons("a.csv") == [
+        (3, "duplicate_row"), (4, "duplicate_row"), (5, "orphan_row"), (6, "no_items"),
+    ]  # fmt: skip
+    assert tried.summary.clean.revenue_not_counted == Decimal("4.00")
+
+
+def test_a_first_row_may_name_no_item(tmp_path: Path) -> None:
+    """Where an order's first row holds no item but its time and payment, the rows after it are the
+    order; the first row is no line and says so."""
+    tried = try_continued(
+        tmp_path, continued("1", "", ""), continued("", "A"), continued("", "B"),
+        continued("2", "", ""), continued("3", "C"),
+    )  # fmt: skip
+    assert tried.reasons("a.csv") == [(1, "order_row"), (4, "no_items")]
+    assert products(tried) == [("09:01", "A"), ("09:01", "B"), ("09:03", "C")]
+    assert {line[8] for line in tried.sales("branch = 'Leeds'")} == {"CASH"}
+
+
 def test_rows_without_a_transaction(tmp_path: Path) -> None:
     """Where rows do not continue, one without its transaction id is rejected for that."""
     header = "Transaction ID,Timestamp,Branch,Product,Unit Price\n"

@@ -71,21 +71,33 @@ left join item_texts
     and rows.quantity = quantity_text
     and rows.line_total = line_total_text;
 
--- rows that repeat another row of their object; rows that continue a repeated one go with it
+-- rows that begin an order and repeat another row of their object, and what goes on with them: a
+-- copy too, unless the order that is repeated has no such row
 create or replace temp table repeats as
 with suspects as (
     select object_no, row_hash from filled group by object_no, row_hash having count(*) > 1
 ),
-copies as (
+heads as (
     select
-        row_no,
+        row_no, object_no, row_hash,
         row_number() over (partition by object_no, row_hash order by row_no) as copy
     from filled
     where head_no = row_no and (object_no, row_hash) in (select object_no, row_hash from suspects)
 ),
-repeated as (select row_no from copies where copy > 1)
-select row_no, true as is_copy, cast(null as bigint) as ordinal from filled
-where head_no in (select row_no from repeated);
+repeated as (
+    select distinct heads.object_no, heads.row_hash as head_hash, filled.row_hash
+    from filled
+    join heads on filled.head_no = heads.row_no
+    where copy = 1
+)
+select filled.row_no, repeated.row_hash is not null as is_copy
+from filled
+join heads on filled.head_no = heads.row_no
+left join repeated
+    on heads.object_no = repeated.object_no
+    and heads.row_hash = repeated.head_hash
+    and filled.row_hash = repeated.row_hash
+where copy > 1;
 
 -- an id is used again on other days, but an order may last past midnight: it is another one on
 -- another day only after hours without a row

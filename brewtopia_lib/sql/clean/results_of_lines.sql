@@ -8,9 +8,14 @@ from parsed;
 create or replace temp view rejected_rows as
 select
     filled.row_no, filled.object_no, filled.line_number,
-    case when repeats.is_copy then 'duplicate_row' else filled.reason end as reason,
+    case
+        when repeats.is_copy then 'duplicate_row'
+        when filled.reason = 'no_items' and filled.row_no in (select head_no from kept)
+            then 'order_row'
+        else coalesce(filled.reason, 'orphan_row')
+    end as reason,
     filled.branch, filled.sold_at, items.line_total as till_total
 from filled
 left join items using (item_no)
 left join repeats using (row_no)
-where filled.reason is not null or repeats.is_copy;
+where filled.reason is not null or repeats.row_no is not null;
