@@ -441,20 +441,24 @@ def test_two_stray_quotes_cost_the_first_one_s_row(
     quotes stand and whichever reader reads the file."""
     if is_large:
         monkeypatch.setattr(sources, "SMALL_BYTES", 0)
-    rows = [row(number) for number in range(6)]
-    rows[1], rows[4] = (
-        rows[1].replace("Zelda", '"Zelda'),
-        rows[4].replace(f"{NAME} 4", f'{NAME} 4"'),
-    )
-    in_names = "".join(rows)
-    rows = [row(number) for number in range(6)]
-    rows[1], rows[4] = rows[1].replace("Regular", '"Regular'), rows[4].replace("\n", '"\n')
-    files = {"a.csv": in_names, "b.csv": "".join(rows), "c.csv": HEADER + in_names}
+    places = {
+        "a.csv": (1, "Zelda", 4, f"{NAME} 4"),  # between two names
+        "b.csv": (1, "Regular", 4, "\n"),
+        "c.csv": (0, "Zelda", 5, "\n"),  # around the whole file
+    }
+    files = {}
+    for name, (opened, before, closed, after) in places.items():
+        rows = [row(number) for number in range(6)]
+        rows[opened] = rows[opened].replace(before, f'"{before}')
+        rows[closed] = rows[closed].replace(after, f'{after}"' if after != "\n" else '"\n')
+        files[name] = "".join(rows)
+    files["d.csv"] = HEADER + files["a.csv"]
     for name, text in files.items():
         tried = try_files(tmp_path / name, {name: text})
         check(tried)
         assert tried.load(name) == (6, 5, 5, 1)
-        assert tried.reasons(name) == [(3 if name == "c.csv" else 2, "broken_quotes")]
+        line = {"c.csv": 1, "d.csv": 3}.get(name, 2)
+        assert tried.reasons(name) == [(line, "broken_quotes")]
 
 
 def test_an_item_that_patterns_choke_on(tmp_path: Path) -> None:

@@ -36,11 +36,13 @@ def recognise(fetched: Fetched, feeds: Sequence[Feed], object_no: int) -> Recogn
     """
     samples: dict[tuple[str, str, int, int | None], list[Record]] = {}
 
-    def sample(rule: FileRule) -> list[Record]:
-        key = (rule.delimiter, rule.quote, rule.skip_lines, rule.columns)
+    def sample(rule: FileRule, width: int | None = None) -> list[Record]:
+        key = (rule.delimiter, rule.quote, rule.skip_lines, width)
         if key not in samples:
-            samples[key] = _sample(fetched, rule)
-        return samples[key]
+            samples[key] = _sample(fetched, rule, width)
+        rows = samples[key]
+        # only then is there anything that depends on the width
+        return sample(rule, rule.columns) if width != rule.columns and _span_lines(rows) else rows
 
     choice = choose_feed(feeds, fetched.object.name, sample)
     if choice is None:
@@ -94,22 +96,26 @@ def recognise_frame(
     return Recognised(_FRAME, choice.feed, text)
 
 
-def _sample(fetched: Fetched, rule: FileRule) -> list[Record]:
+def _sample(fetched: Fetched, rule: FileRule, width: int | None) -> list[Record]:
     """The first rows that can be told apart; the whole file is searched if it must be."""
     head = fetched.head(_HEAD_BYTES)
     if len(head) == _HEAD_BYTES:
         head = head[: head.rfind(b"\n") + 1]
-    rows = _first_rows(BytesIO(head), rule)
+    rows = _first_rows(BytesIO(head), rule, width)
     if rows or fetched.size <= len(head):
         return rows
     with fetched.open() as stream:
-        return _first_rows(stream, rule)
+        return _first_rows(stream, rule, width)
 
 
-def _first_rows(stream: BinaryIO, rule: FileRule) -> list[Record]:
+def _span_lines(rows: Sequence[Record]) -> bool:
+    return any("\n" in field for row in rows for field in row.fields or ())
+
+
+def _first_rows(stream: BinaryIO, rule: FileRule, width: int | None) -> list[Record]:
     rows = (
         row
-        for row in read_records(stream, rule.delimiter, rule.quote, rule.columns)
+        for row in read_records(stream, rule.delimiter, rule.quote, width)
         if row.fields is not None and row.line_number > rule.skip_lines
     )
     return list(islice(rows, _SAMPLE_ROWS))
