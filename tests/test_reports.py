@@ -196,17 +196,20 @@ def test_same_warehouse_same_parameters_same_page(inside: Reported, tmp_path: Pa
         assert first.read_bytes() == second.read_bytes()
 
 
-def test_short_history_is_admitted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With ten days of sales the page says so and compares nothing."""
+@pytest.mark.parametrize("days", [3, 10])
+def test_short_history_is_admitted(
+    days: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a few days of sales the page says so and compares nothing."""
     monkeypatch.chdir(tmp_path)
     copy_reports(tmp_path)
     settings = settings_of(tmp_path)
-    write_sample(tmp_path / "raw", branches=1, days=10)
+    write_sample(tmp_path / "raw", branches=1, days=days)
     ingest(settings)
     (run,) = run_report(settings, "company_trends")
     assert run.page, run.error
     text = Page(run.page.read_text(encoding="utf-8")).text
-    assert "10 days is too short to compare 4 weeks with the 4 weeks before" in text
+    assert f"{days} days are too few to compare 4 weeks with the 4 weeks before" in text
     assert "on the 4 weeks before" not in text
     assert "Products that moved most" not in text
 
@@ -222,7 +225,7 @@ def test_real_data(real_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     text = Page(run.page.read_text(encoding="utf-8")).text
     assert "£281,119.40" in text
     assert "46,001" in text
-    assert "16 days is too short" in text
+    assert "16 days are too few" in text
     assert "9 of 18 branches have sales on less than half of the 16 days" in text
 
 

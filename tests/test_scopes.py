@@ -111,8 +111,9 @@ def test_words() -> None:
 @pytest.mark.parametrize(
     ("first_day", "last_day", "says"),
     [
-        (date(2024, 6, 15), date(2024, 6, 30), "16 days is too short"),
-        (date(2024, 6, 15), date(2024, 6, 30), "over 1 week could compare"),
+        (date(2024, 6, 15), date(2024, 6, 30), "16 days are too few to compare 4 weeks"),
+        (date(2024, 6, 15), date(2024, 6, 30), "over 1 week could: add --weeks 1."),
+        (date(2024, 6, 30), date(2024, 6, 30), "1 day is too few to compare"),
         (date(2024, 7, 1), date(2024, 7, 9), "after this period"),
         (date(2024, 1, 1), date(2024, 5, 1), "before this period"),
     ],

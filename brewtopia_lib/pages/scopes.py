@@ -85,12 +85,12 @@ class Scope:
         days = (min(self.until, self.last_day) - self.first_day).days + 1
         possible = days // 14
         said = (
-            f"Sales of {self.where} begin on {full_day(self.first_day)}: {plural(days, 'day')} is "
-            f"too short to compare {plural(self.weeks, 'week')} with {self.before}, so changes "
-            "are left out."
+            f"Sales of {self.where} begin on {full_day(self.first_day)}: {plural(days, 'day')} "
+            f"{'is' if days == 1 else 'are'} too few to compare {plural(self.weeks, 'week')} with "
+            f"{self.before}, so changes are left out."
         )
         if possible:
-            said += f" A report over {plural(possible, 'week')} could compare."
+            said += f" A report over {plural(possible, 'week')} could: add --weeks {possible}."
         return said
 
 
