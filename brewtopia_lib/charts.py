@@ -139,39 +139,35 @@ def weekday_hours(cells: pd.DataFrame, width: Width = "wide") -> Figure:
 
         bt.charts.weekday_hours(weekday_hours)
 
-    `cells` has weekday (1 is Monday), hour, revenue_per_hour (pounds) and mostly_open: hours in
-    which less than half of the branches are open are left without colour. Monday first; narrow has
+    `cells` has weekday (1 is Monday), hour and revenue_per_hour (pounds). Monday first; narrow has
     the hours downwards.
     """
     hours, weekdays = (
         list(range(int(cells[name].min()), int(cells[name].max()) + 1))
         for name in ("hour", "weekday")
     )
-    grid, usual = (
-        cells.assign(value=values)
-        .pivot(index="weekday", columns="hour", values="value")
+    grid = (
+        cells.pivot(index="weekday", columns="hour", values="revenue_per_hour")
+        .astype(float)
         .reindex(index=weekdays, columns=hours)
-        for values in (cells["revenue_per_hour"].astype(float), cells["mostly_open"].astype(float))
     )
-    usual = usual == 1
     names = [WEEKDAYS[weekday - 1][:3] for weekday in weekdays]
     labels = [hour(one) for one in hours]
     if width == "narrow":
-        grid, usual = grid.T, usual.T
+        grid = grid.T
         names, labels = labels, names
     figure, axes = single(width, 34 + (38 if width == "wide" else 25) * len(grid))
     crowded = width == "wide" and len(hours) > 14
     sns.heatmap(
-        grid.where(usual), ax=axes, cmap=HEAT, vmin=0, cbar=False, linewidths=2,
+        grid, ax=axes, cmap=HEAT, vmin=0, cbar=False, linewidths=2,
         linecolor="white", xticklabels=False, yticklabels=False,
     )  # fmt: skip
-    most = max(np.nanmax(grid.where(usual).to_numpy()), 1e-9)
+    most = max(np.nanmax(grid.to_numpy()), 1e-9)
     for (row, column), value in np.ndenumerate(grid.to_numpy()):
         if not crowded and not np.isnan(value):
-            ink = legible_on(HEAT(max(value, 0) / most)) if usual.iat[row, column] else MUTED
             axes.text(
                 column + 0.5, row + 0.5, f"{value:,.0f}", fontsize=12, ha="center", va="center",
-                color=ink, in_layout=False,
+                color=legible_on(HEAT(max(value, 0) / most)), in_layout=False,
             )  # fmt: skip
     step = 2 if crowded else 1
     axes.set_xticks([place + 0.5 for place in range(0, len(labels), step)], labels[::step])

@@ -43,7 +43,6 @@ def hours(weekdays: int = 7) -> pd.DataFrame:
             "weekday": weekday,
             "hour": hour,
             "revenue_per_hour": 10.0 * weekday * (hour - 8),
-            "mostly_open": True,
         }
         for weekday in range(1, weekdays + 1)
         for hour in range(9, 18)
@@ -212,18 +211,6 @@ def test_only_weekdays_with_sales_are_shown() -> None:
     """A heatmap of one weekday has one row and not six empty ones."""
     axes = charts.weekday_hours(hours(1)).axes[0]
     assert [label.get_text() for label in axes.get_yticklabels()] == ["Mon"]
-
-
-def test_hours_of_few_branches_have_no_colour() -> None:
-    """Where few branches are open the average is of them alone: shown, but not as a busy hour."""
-    cells = hours()
-    cells.loc[cells["hour"] == 17, ["revenue_per_hour", "mostly_open"]] = [9999.0, False]
-    axes = charts.weekday_hours(cells).axes[0]
-    colours = np.ma.masked_invalid(axes.collections[0].get_array()).reshape(7, -1)
-    assert colours.mask[:, -1].all()
-    assert not colours.mask[:, :-1].any()
-    assert colours.max() < 9999
-    assert sum(text.get_text() == "9,999" for text in axes.texts) == 7
 
 
 def test_gaps_stay_gaps() -> None:

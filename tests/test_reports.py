@@ -226,7 +226,7 @@ def test_real_data(real_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert "£281,119.40" in text
     assert "46,001" in text
     assert "16 days are too few" in text
-    assert "9 of 18 branches have sales on less than half of the 16 days" in text
+    assert "9 of 18 branches have sales on fewer than half of the 16 days" in text
 
 
 # --- what is refused before anything runs

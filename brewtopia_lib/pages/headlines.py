@@ -97,17 +97,23 @@ def league(rows: pd.DataFrame) -> Headline | None:
 
 
 def uneven(rows: pd.DataFrame) -> str | None:
-    """Which branches traded on less than half as many days as others; `rows` is the league."""
-    branches = records(rows)
-    most = max((int(row["days_traded"]) for row in branches), default=0)
-    few = [str(row["branch"]) for row in branches if 2 * int(row["days_traded"]) < most]
+    """Which branches traded on fewer than half as many days as others; `rows` is the league."""
+    few, most = _with_few_days(rows)
     if not few:
         return None
     return (
-        f"{len(few)} of {plural(len(branches), 'branch', 'branches')} have sales on less than "
-        f"half of the {plural(most, 'day')} that others have ({some(few)}): totals by day "
-        "rise and fall with them."
+        f"{len(few)} of {plural(len(rows), 'branch', 'branches')} "
+        f"{'has' if len(few) == 1 else 'have'} sales on fewer than half of the "
+        f"{plural(most, 'day')} that others have ({some(few)}): totals by day rise and fall with "
+        f"{'it' if len(few) == 1 else 'them'}."
     )
+
+
+def _with_few_days(rows: pd.DataFrame) -> tuple[list[str], int]:
+    """The branches with fewer than half of the days of another, and how many that one has."""
+    branches = records(rows)
+    most = max((int(row["days_traded"]) for row in branches), default=0)
+    return [str(row["branch"]) for row in branches if 2 * int(row["days_traded"]) < most], most
 
 
 def standing(row: pd.DataFrame, scope: Scope) -> str | None:
@@ -134,11 +140,8 @@ def against_chain(branch: pd.DataFrame, chain: pd.DataFrame, scope: Scope) -> He
 
 
 def weekday_hours(cells: pd.DataFrame) -> Headline | None:
-    """The busiest hour of the week, where one stands out, or those that are about as busy.
-
-    Only of the hours in which half of the branches or more are open.
-    """
-    rows = records(cells[cells["mostly_open"]])
+    """The busiest hour of the week, where one stands out, or those that are about as busy."""
+    rows = records(cells)
     if not rows:
         return None
     top = greatest(rows, "revenue_per_hour")
@@ -170,11 +173,12 @@ def weekday_hours(cells: pd.DataFrame) -> Headline | None:
     )
 
 
-def few_open(cells: pd.DataFrame) -> str | None:
-    """A word on hours in which few branches are open, where there are any."""
-    if cells["mostly_open"].all():
+def left_out(rows: pd.DataFrame) -> str | None:
+    """A word on branches that the hours leave out, where there are any; `rows` is the league."""
+    few, most = _with_few_days(rows)
+    if not few:
         return None
-    return "Without colour: hours in which less than half of the branches are open."
+    return f"Without {some(few)}, with sales on fewer than half of the {plural(most, 'day')} of others."
 
 
 def _hour_of_week(row: dict[str, Any]) -> str:
