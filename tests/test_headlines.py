@@ -158,14 +158,49 @@ def test_movers_add_up() -> None:
 
 def test_missing_days_are_summed() -> None:
     """What is missing is counted and worth something; nothing missing is said so."""
+    here = replace(SCOPE, branch="Hull")
     days = pd.DataFrame({"expected_revenue": [400.0, 300.0]})
-    assert text(headlines.missing(days)) == "2 branch-days without sales, usually worth £700"
-    assert text(headlines.missing(days.iloc[:0])) == "No day is missing that usually has sales"
-    silent = pd.DataFrame({"weekly_revenue": [40.0, 30.0]})
-    assert text(headlines.silent(silent)) == (
-        "2 products gone silent at a branch, which used to bring £70 a week"
+    assert text(headlines.missing(days, SCOPE, 84)) == (
+        "2 branch-days without sales, usually worth £700"
     )
-    assert text(headlines.silent(silent.iloc[:0])) == "No product has gone silent"
+    assert text(headlines.missing(days, here, 84)).startswith("2 days without sales")
+    assert text(headlines.missing(days.iloc[:0], SCOPE, 84)) == (
+        "No day is missing that usually has sales"
+    )
+    silent = pd.DataFrame({"weekly_revenue": [40.0, 30.0]})
+    assert text(headlines.silent(silent, SCOPE, 84)) == (
+        "2 products have gone silent at a branch, which used to bring £70 a week"
+    )
+    assert text(headlines.silent(silent.head(1), here, 84)) == (
+        "1 product has gone silent here, which used to bring £40 a week"
+    )
+    assert text(headlines.silent(silent.iloc[:0], SCOPE, 84)) == "No product has gone silent"
+
+
+def test_what_cannot_be_known_yet_is_not_denied() -> None:
+    """Of too few days nobody can say that nothing is missing; what is found is still told."""
+    gone = pd.DataFrame({"weekly_revenue": [40.0], "expected_revenue": [400.0]})
+    for says, least in ((headlines.missing, 8), (headlines.silent, 10)):
+        assert text(says(gone.iloc[:0], SCOPE, least)).startswith("No ")
+        too_few = says(gone.iloc[:0], SCOPE, least - 1)
+        assert text(too_few).startswith("Too few days of sales to tell whether a ")
+        assert too_few.numbers == f"There are {least - 1} days of them."
+        assert "£40" in text(says(gone, SCOPE, 1))
+    assert headlines.days_with_sales(daily(1, np.nan, 2)) == 2
+
+
+def test_a_branch_stands_among_those_that_can_be_compared() -> None:
+    """Each rank is of as many as have one, and that by revenue of branches with as many days."""
+    rows = league(Leeds=0.02, Hull=0.05, York=np.nan, Bath=0.01).assign(
+        revenue_rank=[1, 2, 3, 4], change_rank=[2, 1, np.nan, 3]
+    )
+    scope = replace(SCOPE, branch="Hull")
+    assert headlines.standing(rows, scope) == "Hull is 2nd of 4 by revenue and 1st of 3 by change."
+    closed = rows.assign(days_traded=[28, 28, 28, 0])
+    assert "2nd of 3 by revenue" in str(headlines.standing(closed, scope))
+    uneven = rows.assign(days_traded=[28, 28, 1, 28])
+    assert headlines.standing(uneven, scope) == "Hull is 1st of 3 by change."
+    assert headlines.standing(uneven, replace(scope, branch="York")) is None
 
 
 def test_a_branch_is_held_against_the_chain() -> None:

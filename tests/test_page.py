@@ -1,6 +1,8 @@
 """The pieces of a page: escaped, complete, and silent about what is not known."""
 
 import re
+from dataclasses import replace
+from datetime import date
 from html.parser import HTMLParser
 
 import numpy as np
@@ -122,6 +124,37 @@ def test_what_was_compared_is_said() -> None:
     )
     text = Reader(page.kpis(row, SCOPE)).text
     assert "over 502 branch-days with sales in both periods, of 503 in this and 504" in text
+    assert "over 502 days" in Reader(page.kpis(row, replace(SCOPE, branch="Hull"))).text
+
+
+def test_the_chain_stands_beside_a_known_change_alone() -> None:
+    """Where a branch has no change of its own, that of the chain would be taken for it."""
+    scope, chain = replace(SCOPE, branch="Hull"), headline_row(change_comparable=0.02)
+    own = headline_row(revenue=1, change_comparable=0.1)
+    assert "chain +2.0%" in Reader(page.kpis(own, scope, chain)).text.replace("▲ ", "")
+    assert "chain" not in Reader(page.kpis(headline_row(revenue=1), scope, chain)).text
+
+
+def test_the_branches_of_the_period_are_counted() -> None:
+    """The header of the chain's page has the branches that traded in the period."""
+    headline = headline_row(branches=2)
+    assert "· 2 branches" in Reader(page.header("Chain", SCOPE, headline=headline)).text
+    hull = replace(SCOPE, branch="Hull")
+    assert "branches" not in Reader(page.header("Hull", hull, headline=headline)).text
+
+
+def test_sources_name_the_days_that_were_looked_at() -> None:
+    """The period begins with the sales in it, or stays whole where they begin later; one day is one."""
+    coverage = "rejected branches files orders lines revenue revenue_not_counted"
+    covered = pd.DataFrame(
+        [dict.fromkeys(coverage.split(), 1)
+         | {"first_day": date(2024, 1, 1), "last_day": date(2024, 6, 30)}]
+    )  # fmt: skip
+    hull = replace(SCOPE, branch="Hull", first_day=date(2024, 6, 30))
+    text = Reader(page.sources(covered, hull)).text
+    assert "PeriodSun 30 June 2024Sales of HullSun 30 June 2024Sales of the chainMon 1" in text
+    later = replace(hull, first_day=date(2024, 7, 1), last_day=date(2024, 7, 9))
+    assert "PeriodMon 3 June 2024 to Sun 30 June 2024" in Reader(page.sources(covered, later)).text
 
 
 def test_unknown_numbers_are_not_zero() -> None:

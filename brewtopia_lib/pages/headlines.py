@@ -26,6 +26,11 @@ from brewtopia_lib.formats import (
 from brewtopia_lib.pages.headline import LEVEL, NEAR, Headline, greatest, shares
 from brewtopia_lib.pages.scopes import Scope
 
+_DAYS_FOR_MISSING = 8
+"""Days with sales of which one weekday at least has come round again."""
+_DAYS_FOR_SILENT = 10
+"""Seven days on which a product is sold, and three on which it is not."""
+
 
 def moved(change: float, against: str) -> str:
     """A change in words: `3.1% more than in the 4 weeks before`."""
@@ -116,18 +121,22 @@ def _with_few_days(rows: pd.DataFrame) -> tuple[list[str], int]:
     return [str(row["branch"]) for row in branches if 2 * int(row["days_traded"]) < most], most
 
 
-def standing(row: pd.DataFrame, scope: Scope) -> str | None:
-    """Where one branch stands among all, by level and by change; `row` is its league row."""
-    if row.empty:
+def standing(rows: pd.DataFrame, scope: Scope) -> str | None:
+    """Where one branch stands among all, by level and by change; `rows` is the league.
+
+    By level only where all have sales on about as many days.
+    """
+    traded = rows[rows["days_traded"] > 0]
+    own = records(traded[traded["branch"] == scope.branch])
+    if not own:
         return None
-    branch = records(row)[0]
-    text = (
-        f"{branch['branch']} is {_ordinal(branch['revenue_rank'])} of {scope.branches} by revenue"
-    )
-    change_rank = number(branch["change_rank"])
-    if change_rank is not None:
-        text += f" and {_ordinal(change_rank)} by change"
-    return text + "."
+    ranks = ["revenue", "change"] if not _with_few_days(traded)[0] else ["change"]
+    said = [
+        f"{_ordinal(rank)} of {int(traded[f'{name}_rank'].notna().sum())} by {name}"
+        for name in ranks
+        if (rank := number(own[0][f"{name}_rank"])) is not None
+    ]
+    return f"{scope.branch} is {listed(said)}." if said else None
 
 
 def against_chain(branch: pd.DataFrame, chain: pd.DataFrame, scope: Scope) -> Headline | None:
@@ -205,26 +214,44 @@ def incomplete(weekly: pd.DataFrame) -> str | None:
     return "Outlined weeks are not complete from Monday to Sunday."
 
 
-def missing(missing_days: pd.DataFrame) -> Headline:
-    """How many branch-days are without sales that usually have some, and what they usually take."""
+def missing(missing_days: pd.DataFrame, scope: Scope, days: int) -> Headline:
+    """How many branch-days are without sales that usually have some, and what they usually take.
+
+    `days` is how many with sales there are to tell it from.
+    """
     if missing_days.empty:
+        if days < _DAYS_FOR_MISSING:
+            return _too_few(days, "a day is missing")
         return Headline("No day is missing that usually has sales", "Nothing was found.")
     lost = float(missing_days["expected_revenue"].astype(float).sum())
-    days = plural(len(missing_days), "branch-day")
-    text = f"{days} without sales, usually worth {pounds(lost)}"
+    without = plural(len(missing_days), "day" if scope.branch else "branch-day")
+    text = f"{without} without sales, usually worth {pounds(lost)}"
     return Headline(text, text + ".")
 
 
-def silent(silent_products: pd.DataFrame) -> Headline:
-    """How many products went silent at a branch, and what they brought."""
+def silent(silent_products: pd.DataFrame, scope: Scope, days: int) -> Headline:
+    """How many products went silent at a branch, and what they brought; `days` as in `missing`."""
     if silent_products.empty:
+        if days < _DAYS_FOR_SILENT:
+            return _too_few(days, "a product has gone silent")
         return Headline("No product has gone silent", "Nothing was found.")
     lost = float(silent_products["weekly_revenue"].astype(float).sum())
+    have = "has" if len(silent_products) == 1 else "have"
     text = (
-        f"{plural(len(silent_products), 'product')} gone silent at a branch, which used to bring "
-        f"{pounds(lost)} a week"
+        f"{plural(len(silent_products), 'product')} {have} gone silent "
+        f"{'here' if scope.branch else 'at a branch'}, which used to bring {pounds(lost)} a week"
     )
     return Headline(text, text + ".")
+
+
+def days_with_sales(daily: pd.DataFrame) -> int:
+    """How many days of the period, and of the eight weeks before it, have sales."""
+    return int(daily["revenue"].notna().sum())
+
+
+def _too_few(days: int, what: str) -> Headline:
+    text = f"Too few days of sales to tell whether {what}"
+    return Headline(text, f"There {'is' if days == 1 else 'are'} {plural(days, 'day')} of them.")
 
 
 def _ordinal(value: Any) -> str:

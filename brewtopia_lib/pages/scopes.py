@@ -27,7 +27,6 @@ class Scope:
     branch: str | None
     first_day: date
     last_day: date
-    branches: int
     loaded_at: datetime
 
     @property
@@ -117,7 +116,7 @@ def find_scope(
             raise WarehouseError(f"{files} loaded, but not one sale: `brewtopia quality` says why")
         loaded_at = pd.Timestamp(covered["loaded_at"]).to_pydatetime()
         day = loaded_at.date()
-        return Scope(day, weeks, None, first_day=day, last_day=day, branches=0, loaded_at=loaded_at)
+        return Scope(day, weeks, None, first_day=day, last_day=day, loaded_at=loaded_at)
     if not 1 <= weeks <= LONGEST_WEEKS:
         raise ParameterError(f"weeks must be 1 to {LONGEST_WEEKS}, and not {weeks}")
     first_day, last_day = _date(covered["first_day"]), _date(covered["last_day"])
@@ -143,7 +142,6 @@ def find_scope(
         branch=branch,
         first_day=first_day,
         last_day=last_day,
-        branches=int(covered["branches"]),
         loaded_at=pd.Timestamp(covered["loaded_at"]).to_pydatetime(),
     )
 

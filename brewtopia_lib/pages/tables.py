@@ -1,11 +1,11 @@
 """The analyses that read better as tables than as charts: frame in, HTML out; pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
-from brewtopia_lib.formats import count, full_day, percent, pounds, weekday_and_day
+from brewtopia_lib.formats import count, day, day_and_year, percent, pounds, weekday_and_day
 from brewtopia_lib.pages.columns import Column, table
 from brewtopia_lib.pages.markup import Html
 from brewtopia_lib.pages.page import change
@@ -32,6 +32,12 @@ def _left(name: str, heading: str) -> Column:
 def _known(frame: pd.DataFrame, columns: list[Column]) -> list[Column]:
     """The columns that have at least one value: what is not known is left out."""
     return [column for column in columns if frame[column.name].notna().any()]
+
+
+def _dated(*days: pd.Series) -> Callable[[Any], str]:
+    """How to write these days: with the year only where there are several."""
+    years = {year for one in days for year in pd.to_datetime(one).dt.year}
+    return day if len(years) == 1 else day_and_year
 
 
 def league(rows: pd.DataFrame) -> Html:
@@ -113,22 +119,22 @@ def pairs(together: pd.DataFrame, limit: int = 6) -> Html:
     return table(named, columns, limit) if len(named) else Html("")
 
 
-def missing_days(rows: pd.DataFrame, limit: int = 12) -> Html:
+def missing_days(rows: pd.DataFrame, scope: Scope, limit: int = 12) -> Html:
     """Branch-days without sales and what they usually bring."""
     columns = [
         _left("branch", "Branch"),
-        Column("sold_on", "Day", full_day, align="left"),
+        Column("sold_on", "Day", _dated(rows["sold_on"]), align="left"),
         Column("expected_revenue", "Usually", pounds),
     ]
-    return table(rows, columns, limit) if len(rows) else Html("")
+    return table(rows, columns[1:] if scope.branch else columns, limit) if len(rows) else Html("")
 
 
-def silent_products(rows: pd.DataFrame, limit: int = 12) -> Html:
+def silent_products(rows: pd.DataFrame, scope: Scope, limit: int = 12) -> Html:
     """Products gone silent at a branch, and what they used to bring."""
     columns = [
         _left("product", "Product"),
-        _left("branch", "Branch"),
-        Column("last_sold_on", "Last sold", full_day, align="left"),
+        *([] if scope.branch else [_left("branch", "Branch")]),
+        Column("last_sold_on", "Last sold", _dated(rows["last_sold_on"]), align="left"),
         Column("weekly_revenue", "£ a week", pounds),
     ]
     return table(rows, columns, limit) if len(rows) else Html("")
@@ -136,10 +142,11 @@ def silent_products(rows: pd.DataFrame, limit: int = 12) -> Html:
 
 def days_of_branches(known: pd.DataFrame) -> Html:
     """The branches with their first and last day of sales; `known` is the analysis `branches`."""
+    written = _dated(known["first_day"], known["last_day"])
     columns = [
         _left("branch", "Branch"),
-        Column("first_day", "First day", full_day, align="left"),
-        Column("last_day", "Last day", full_day, align="left"),
+        Column("first_day", "First day", written, align="left"),
+        Column("last_day", "Last day", written, align="left"),
         Column("days", "Days", count),
         Column("orders", "Orders", count, wide_only=True),
         Column("revenue", "Revenue", _pence, wide_only=True),
