@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from test_scopes import SCOPE
 
-from brewtopia_lib.pages import headlines, product_headlines
+from brewtopia_lib.pages import headlines, product_headlines, quality_headlines
 
 
 def daily(*revenue: float, change: float = np.nan) -> pd.DataFrame:
@@ -160,33 +160,35 @@ def test_missing_days_are_summed() -> None:
     """What is missing is counted and worth something; nothing missing is said so."""
     here = replace(SCOPE, branch="Hull")
     days = pd.DataFrame({"expected_revenue": [400.0, 300.0]})
-    assert text(headlines.missing(days, SCOPE, 84)) == (
+    assert text(quality_headlines.missing(days, SCOPE, 84)) == (
         "2 branch-days without sales, usually worth £700"
     )
-    assert text(headlines.missing(days, here, 84)).startswith("2 days without sales")
-    assert text(headlines.missing(days.iloc[:0], SCOPE, 84)) == (
+    assert text(quality_headlines.missing(days, here, 84)).startswith("2 days without sales")
+    assert text(quality_headlines.missing(days.iloc[:0], SCOPE, 84)) == (
         "No day is missing that usually has sales"
     )
     silent = pd.DataFrame({"weekly_revenue": [40.0, 30.0]})
-    assert text(headlines.silent(silent, SCOPE, 84)) == (
+    assert text(quality_headlines.silent(silent, SCOPE, 84)) == (
         "2 products have gone silent at a branch, which used to bring £70 a week"
     )
-    assert text(headlines.silent(silent.head(1), here, 84)) == (
+    assert text(quality_headlines.silent(silent.head(1), here, 84)) == (
         "1 product has gone silent here, which used to bring £40 a week"
     )
-    assert text(headlines.silent(silent.iloc[:0], SCOPE, 84)) == "No product has gone silent"
+    assert (
+        text(quality_headlines.silent(silent.iloc[:0], SCOPE, 84)) == "No product has gone silent"
+    )
 
 
 def test_what_cannot_be_known_yet_is_not_denied() -> None:
     """Of too few days nobody can say that nothing is missing; what is found is still told."""
     gone = pd.DataFrame({"weekly_revenue": [40.0], "expected_revenue": [400.0]})
-    for says, least in ((headlines.missing, 8), (headlines.silent, 10)):
+    for says, least in ((quality_headlines.missing, 8), (quality_headlines.silent, 10)):
         assert text(says(gone.iloc[:0], SCOPE, least)).startswith("No ")
         too_few = says(gone.iloc[:0], SCOPE, least - 1)
         assert text(too_few).startswith("Too few days of sales to tell whether a ")
         assert too_few.numbers == f"There are {least - 1} days of them."
         assert "£40" in text(says(gone, SCOPE, 1))
-    assert headlines.days_with_sales(daily(1, np.nan, 2)) == 2
+    assert quality_headlines.days_with_sales(daily(1, np.nan, 2)) == 2
 
 
 def test_a_branch_stands_among_those_that_can_be_compared() -> None:

@@ -26,11 +26,6 @@ from brewtopia_lib.formats import (
 from brewtopia_lib.pages.headline import LEVEL, NEAR, Headline, greatest, shares
 from brewtopia_lib.pages.scopes import Scope
 
-_DAYS_FOR_MISSING = 8
-"""Days with sales of which one weekday at least has come round again."""
-_DAYS_FOR_SILENT = 10
-"""Seven days on which a product is sold, and three on which it is not."""
-
 
 def moved(change: float, against: str) -> str:
     """A change in words: `3.1% more than in the 4 weeks before`."""
@@ -212,46 +207,6 @@ def incomplete(weekly: pd.DataFrame) -> str | None:
     if weekly["complete"].all():
         return None
     return "Outlined weeks are not complete from Monday to Sunday."
-
-
-def missing(missing_days: pd.DataFrame, scope: Scope, days: int) -> Headline:
-    """How many branch-days are without sales that usually have some, and what they usually take.
-
-    `days` is how many with sales there are to tell it from.
-    """
-    if missing_days.empty:
-        if days < _DAYS_FOR_MISSING:
-            return _too_few(days, "a day is missing")
-        return Headline("No day is missing that usually has sales", "Nothing was found.")
-    lost = float(missing_days["expected_revenue"].astype(float).sum())
-    without = plural(len(missing_days), "day" if scope.branch else "branch-day")
-    text = f"{without} without sales, usually worth {pounds(lost)}"
-    return Headline(text, text + ".")
-
-
-def silent(silent_products: pd.DataFrame, scope: Scope, days: int) -> Headline:
-    """How many products went silent at a branch, and what they brought; `days` as in `missing`."""
-    if silent_products.empty:
-        if days < _DAYS_FOR_SILENT:
-            return _too_few(days, "a product has gone silent")
-        return Headline("No product has gone silent", "Nothing was found.")
-    lost = float(silent_products["weekly_revenue"].astype(float).sum())
-    have = "has" if len(silent_products) == 1 else "have"
-    text = (
-        f"{plural(len(silent_products), 'product')} {have} gone silent "
-        f"{'here' if scope.branch else 'at a branch'}, which used to bring {pounds(lost)} a week"
-    )
-    return Headline(text, text + ".")
-
-
-def days_with_sales(daily: pd.DataFrame) -> int:
-    """How many days of the period, and of the eight weeks before it, have sales."""
-    return int(daily["revenue"].notna().sum())
-
-
-def _too_few(days: int, what: str) -> Headline:
-    text = f"Too few days of sales to tell whether {what}"
-    return Headline(text, f"There {'is' if days == 1 else 'are'} {plural(days, 'day')} of them.")
 
 
 def _ordinal(value: Any) -> str:
