@@ -4,6 +4,7 @@ Every chart comes in two widths, drawn apart so that its text is readable on eac
 page and `narrow` for a telephone or half a page. One point of a figure is one CSS pixel.
 """
 
+import textwrap
 from collections.abc import Sequence
 from datetime import date
 
@@ -94,10 +95,11 @@ def revenue_by_week(weekly: pd.DataFrame, first: date, width: Width = "wide") ->
     labelled = [place for place, complete in enumerate(rows["complete"]) if complete][-1:]
     for place in labelled:
         value = float(rows["revenue"].iloc[place])
+        # Wider than its column, it must clear those beside it.
+        beside = rows["revenue"].iloc[max(place - 2, 0) : place + 3].astype(float).max()
         axes.annotate(
-            pounds(value), (place, value), xytext=(0, 4), textcoords="offset points",
+            pounds(value), (place, beside), xytext=(0, 4), textcoords="offset points",
             ha="center", color=COFFEE, fontweight="bold",
-            bbox={"facecolor": "white", "alpha": 0.85, "linewidth": 0, "pad": 1},
         )  # fmt: skip
     axes.margins(y=0.12)
     money_axis(axes)
@@ -300,7 +302,7 @@ def movers(moved: pd.DataFrame, weeks: int, limit: int = 5, width: Width = "wide
 
 @styled
 def basket_sizes(baskets: pd.DataFrame, width: Width = "wide") -> Figure:
-    """The share of orders by how many items they hold; the last column is seven or more.
+    """The share of orders by how many items they hold, one or two apart; the last is seven or more.
 
         bt.charts.basket_sizes(basket_sizes)
 
@@ -309,19 +311,28 @@ def basket_sizes(baskets: pd.DataFrame, width: Width = "wide") -> Figure:
     figure, axes = single(width, 230)
     values = [float(share) for share in baskets["order_share"]]
     top = max([*values, 0])
+    held = [int(items) for items in baskets["items"]]
     axes.bar(
         range(len(values)), values, width=0.72,
-        color=[COFFEE if value == top else PALE for value in values],
+        color=[COFFEE if items <= 2 else PALE for items in held],
     )  # fmt: skip
-    for place, value in enumerate(values):
+    for place, (items, value) in enumerate(zip(held, values, strict=True)):
         axes.annotate(
             percent(value, digits=0), (place, value), xytext=(0, 4), textcoords="offset points",
-            ha="center", fontweight="bold" if value == top else "normal",
+            ha="center", fontweight="bold" if items <= 2 else "normal",
         )  # fmt: skip
-    names = [f"{items}+" if items >= 7 else f"{items}" for items in baskets["items"].astype(int)]
+    names = [f"{items}+" if items >= 7 else f"{items}" for items in held]
     axes.set_xticks(range(len(values)), names)
     axes.set(xlabel="items in the order", yticks=[], ylim=(0, top * 1.15 or 1))
     return figure
+
+
+def _end_name(name: str, width: Width) -> str:
+    """A name at the end of a line: in two lines where there is little room."""
+    if width == "wide":
+        return shortened(name, 20)
+    lines = textwrap.wrap(shortened(name, 24), 12, max_lines=2, placeholder="…")
+    return "\n".join(lines)
 
 
 @styled
@@ -352,8 +363,8 @@ def against_chain(
     last = len(index) - 1
     axes.plot(range(len(index)), index["revenue_chain"], color=MUTED, lw=1.8, marker=".")
     axes.plot(range(len(index)), index["revenue"], color=COFFEE, lw=3, marker=".")
-    end_label(axes, shortened(other, 12), last, middle - sign * half, MUTED)
-    end_label(axes, shortened(name, 12), last, middle + sign * half, COFFEE)
+    for text, side, colour in ((other, -sign, MUTED), (name, sign, COFFEE)):
+        end_label(axes, _end_name(text, width), last, middle + side * half, colour)
     low, high = axes.get_ylim()
     axes.set_ylim(min(low, 95), max(high, 105))
     axes.yaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))

@@ -221,6 +221,33 @@ def test_gaps_stay_gaps() -> None:
     assert np.isnan(np.asarray(line.get_ydata(), dtype=float)[40])
 
 
+@every_width
+def test_a_label_hides_no_other_column(width: Width) -> None:
+    """The last whole week's label stands above its own column and those beside it."""
+    frame = weeks(26).assign(revenue=1000.0, complete=True)
+    frame.loc[[22, 24], "revenue"] = [2000.0, 1500.0]
+    figure = charts.revenue_by_week(frame, FIRST, width=width)
+    (label,) = figure.axes[0].texts
+    assert label.get_text() == "£1,000"
+    assert label.xy == (len(figure.axes[0].patches) - 1, 1500)
+    assert label.get_bbox_patch() is None
+
+
+def test_branches_are_named_in_full() -> None:
+    """The names at the end of lines are whole: in two lines on a narrow chart."""
+    name = "Southend-on-Sea"
+    for width, written in (("wide", name), ("narrow", "Southend-on-\nSea")):
+        axes = charts.against_chain(weeks(26), weeks(26), name, width=width).axes[0]
+        assert [text.get_text() for text in axes.texts] == ["chain", written]
+
+
+def test_the_baskets_that_are_spoken_of_stand_out() -> None:
+    """Orders of one and of two items are in the headline, and so both are emphasised."""
+    bars = charts.basket_sizes(baskets()).axes[0].patches
+    dark = [matplotlib.colors.to_hex(bar.get_facecolor()) == chart_style.COFFEE for bar in bars]
+    assert dark == [items <= 2 for items in baskets()["items"]]
+
+
 def contrast(one: str, other: str) -> float:
     def luminance(colour: str) -> float:
         parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
