@@ -213,6 +213,15 @@ def test_a_branch_is_held_against_the_chain() -> None:
     assert headlines.against_chain(headline_row(np.nan), headline_row(0.01), scope) is None
 
 
+def test_few_days_are_held_against_the_chain_with_care() -> None:
+    """A line of weeks takes three of them, and the chain's figures say when they cover more."""
+    weekly = pd.DataFrame({"complete": [False, True, True, True, False]})
+    assert headlines.comparable_weeks(weekly)
+    assert not headlines.comparable_weeks(weekly.tail(3))
+    for days, says in ((28, "the chain’s"), (5, "the chain’s over all its own days")):
+        assert headlines.of_chain(pd.DataFrame({"days_traded": [days]}), SCOPE) == says
+
+
 def test_only_whole_weeks_are_headlines() -> None:
     """The week named is the last complete one."""
     frame = pd.DataFrame(

@@ -26,6 +26,8 @@ from brewtopia_lib.formats import (
 from brewtopia_lib.pages.headline import LEVEL, NEAR, Headline, greatest, shares
 from brewtopia_lib.pages.scopes import Scope
 
+_WEEKS_FOR_LINE = 3
+
 
 def moved(change: float, against: str) -> str:
     """A change in words: `3.1% more than in the 4 weeks before`."""
@@ -132,6 +134,17 @@ def standing(rows: pd.DataFrame, scope: Scope) -> str | None:
         if (rank := number(own[0][f"{name}_rank"])) is not None
     ]
     return f"{scope.branch} is {listed(said)}." if said else None
+
+
+def of_chain(headline: pd.DataFrame, scope: Scope) -> str:
+    """What a figure of the chain beside one of the branch covers, where the branch has few days."""
+    few = 2 * int(headline.iloc[0]["days_traded"]) < 7 * scope.weeks
+    return "the chain’s over all its own days" if few else "the chain’s"
+
+
+def comparable_weeks(weekly: pd.DataFrame) -> bool:
+    """Whether there are complete weeks enough to draw a line of them beside another's."""
+    return int(weekly["complete"].sum()) >= _WEEKS_FOR_LINE
 
 
 def against_chain(branch: pd.DataFrame, chain: pd.DataFrame, scope: Scope) -> Headline | None:
