@@ -193,18 +193,23 @@ def test_hostile_names_are_words(seen: Looks) -> None:
 
 
 def test_it_prints(browser: Any, reported: Reported) -> None:
-    """On paper the page keeps its wide charts and starts no card it cannot finish."""
+    """On paper the page keeps its wide charts, and breaks no card but where a table may break."""
     page = browser.new_page(viewport={"width": 700, "height": 1000})
     page.emulate_media(media="print")
     page.goto(reported.page("company_trends").as_uri())
     kept = page.evaluate(
         "[...document.querySelectorAll('.card, picture, tr')]"
-        ".every(one => getComputedStyle(one).breakInside === 'avoid')"
+        ".filter(one => getComputedStyle(one).breakInside !== 'avoid')"
+        ".every(one => one.matches('.card') && one.querySelector('table'))"
+    )
+    breaks = page.evaluate(
+        "getComputedStyle(document.querySelector('.card:has(picture + table)')).breakInside"
     )
     wide = page.evaluate(
         "[...document.images].some(one => one.currentSrc && one.naturalWidth > 700)"
     )
     assert kept
+    assert breaks == "auto"
     assert wide
     page.close()
 

@@ -43,7 +43,7 @@ def top_findings(found: Found, scope: Scope) -> Html:
     drawn = [evidence(one) for one in top]
     measure = (
         f"Worth most first, from the {period}. What changed was tested: at most one in twenty is "
-        "chance. One sale can count in several, so do not add these up."
+        "expected to be chance. One sale can count in several, so do not add these up."
     )
     return Html(
         f'<section><h2>{_TITLE}</h2><p class="measure">{safe(measure)}</p>'
@@ -65,7 +65,7 @@ def _nothing(found: Found, scope: Scope, notes: str, period: str) -> Html:
         f"Nothing surely changed {where}: of {plural(found.tests, 'thing')} looked at in "
         f"the {period}, none moved more than chance would have it."
         if found.long_enough
-        else f"Whether anything changed {where} cannot be told."
+        else f"It is too early to tell whether anything changed {where}."
     )
     return Html(
         f"<section><h2>{_TITLE}</h2><p>{safe(text)}</p>{notes}</section>",

@@ -175,16 +175,19 @@ def _like_for_like(row: dict[str, Any], noun: str) -> str:
 def section(
     headline: Headline | None, measure: str, *inside: Html, note: str | None = None
 ) -> Html:
-    """A card under its headline, with what is measured beneath; nothing without a headline."""
+    """A card under its headline, with what is measured beneath; nothing without a headline.
+
+    Where nothing came of what should stand inside, there is nothing to say the measure of.
+    """
     if headline is None:
         return NOTHING
     shown = together(*inside).markup
+    said = "" if inside and not shown else f'<p class="measure">{safe(measure)}</p>'
     if note:
         shown += f'<p class="note">{safe(note)}</p>'
     card = f'<div class="card">{shown}</div>' if shown else ""
     return Html(
-        f'<section><h2>{safe(headline.text)}</h2><p class="measure">{safe(measure)}</p>'
-        f"{card}</section>",
+        f"<section><h2>{safe(headline.text)}</h2>{said}{card}</section>",
         [{"headline": headline.text}, *together(*inside).digest],
     )
 

@@ -43,9 +43,7 @@ def branch_days(known: pd.DataFrame) -> Headline | None:
         return Headline(f"{branches} with sales on {plural(max(days), 'day')}", numbers)
     few = sum(2 * one < max(days) for one in days)
     if few:
-        text = (
-            f"{few} of {branches} {'has' if few == 1 else 'have'} less than half the days of others"
-        )
+        text = f"{few} of {branches} {'has' if few == 1 else 'have'} fewer than half of the days of others"
         return Headline(text, numbers)
     return Headline(f"{branches} with sales on {min(days)} to {max(days)} days", numbers)
 

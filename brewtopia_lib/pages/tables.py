@@ -21,6 +21,10 @@ def _pence(value: Any) -> str:
     return pounds(value, pence=True)
 
 
+def _share(value: Any) -> str:
+    return percent(value) if value else "–"
+
+
 def _signed(value: Any) -> str:
     return pounds(value, signed=True)
 
@@ -55,11 +59,11 @@ def league(rows: pd.DataFrame) -> Html:
 
 
 def movers(rows: pd.DataFrame, scope: Scope, limit: int = 10) -> Html:
-    """Products by what moved most of them in pounds a week: the change, or volume, price or mix."""
+    """Products by how much they moved in pounds a week, and what of it is volume, price and mix."""
     amounts = ["change_pounds", "volume_effect", "price_effect", "mix_effect"]
     weekly = rows.assign(**{name: rows[name].astype(float) / scope.weeks for name in amounts})
-    most = weekly[amounts].abs().max(axis=1)
-    weekly = weekly.loc[most.sort_values(ascending=False, kind="stable").index]
+    moved = weekly["change_pounds"].abs()
+    weekly = weekly.loc[moved.sort_values(ascending=False, kind="stable").index]
     columns = [
         _left("product", "Product"),
         Column("change_pounds", "£ a week", _signed),
@@ -180,10 +184,10 @@ def against_chain(unlike: pd.DataFrame, limit: int = 8) -> Html:
     """Products whose share of units differs most from the chain's, with prices."""
     columns = [
         _left("product", "Product"),
-        Column("share", "of units", percent),
-        Column("share_chain", "in the chain", percent),
-        Column("price", "Price", _pence),
-        Column("price_chain", "in the chain", _pence),
+        Column("share", "Share of units", _share, missing="–"),
+        Column("share_chain", "Share in the chain", _share, missing="–"),
+        Column("price", "Price", _pence, missing="–"),
+        Column("price_chain", "Price in the chain", _pence, missing="–"),
     ]
     return table(unlike, columns, limit)
 
@@ -207,8 +211,8 @@ def last_days(daily: pd.DataFrame, limit: int = 7) -> Html:
     """The last days, each against its weekday last week, four-week average and last year."""
     columns = [
         Column("sold_on", "Day", weekday_and_day, align="left"),
-        Column("revenue", "Revenue", pounds),
-        Column("change_same_weekday_last_week", "Last week", _change),
+        Column("revenue", "Revenue", pounds, missing="no sales"),
+        Column("change_same_weekday_last_week", "Same day last week, like for like", _change),
         Column("change_four_week_average", "4-week mean", _change),
         Column("change_last_year", "Last year", _change),
     ]
@@ -255,9 +259,9 @@ def look_alikes(rows: pd.DataFrame, limit: int = 20) -> Html:
         _left("product_a", "One"),
         _left("product_b", "Other"),
         Column("revenue_a", "Revenue", pounds),
-        Column("revenue_b", "Other’s", pounds),
-        Column("average_price_a", "Price", _pence),
-        Column("average_price_b", "Other’s", _pence),
+        Column("revenue_b", "Other’s revenue", pounds),
+        Column("average_price_a", "Price", _pence, wide_only=True),
+        Column("average_price_b", "Other’s price", _pence, wide_only=True),
     ]
     return table(rows, columns, limit) if len(rows) else Html("")
 
