@@ -299,6 +299,14 @@ def test_only_long_words_may_be_broken() -> None:
     assert classes[1:] == ["right", "right", "right long"]
 
 
+def test_a_day_stays_on_one_line() -> None:
+    """Days are not broken between weekday and month, on however small a screen."""
+    days = pd.DataFrame({"sold_on": pd.to_datetime(["2024-06-12"]), "revenue": 1.0}).assign(
+        change_same_weekday_last_week=0.1, change_four_week_average=0.1, change_last_year=0.1
+    )
+    assert '<th scope="row" class="left whole">Wed 12 Jun</th>' in tables.last_days(days).markup
+
+
 def test_a_measure_stands_over_something() -> None:
     """Where no table came of it, nothing is said of what the table would show."""
     assert "Rows" not in page.section(HEADLINE, "Rows", markup.NOTHING).markup

@@ -16,8 +16,8 @@ _LONGEST_WORD = 16
 class Column:
     """One column of a table: which of the frame, its heading and how it is written.
 
-    `bar` draws the value as a bar beside it; `wide_only` leaves it out on narrow screens; `missing`
-    is written where there is no value.
+    `bar` draws the value as a bar beside it; `wide_only` leaves it out on narrow screens; `whole`
+    keeps it on one line; `missing` is written where there is no value.
     """
 
     name: str
@@ -26,6 +26,7 @@ class Column:
     align: Literal["left", "right"] = "right"
     bar: bool = False
     wide_only: bool = False
+    whole: bool = False
     missing: str = ""
 
 
@@ -62,8 +63,10 @@ def _cells(row: dict[str, Any], column: Column, place: int, tops: dict[str, floa
     written = column.missing if pd.isna(value) else column.write(value)
     inside = written.markup if isinstance(written, Html) else safe(written)
     tag, scope = ("th", ' scope="row"') if place == 0 else ("td", "")
-    long = " long" if isinstance(written, str) and _has_long_word(written) else ""
-    cell = f'<{tag}{scope} class="{_classes(column)}{long}">{inside}</{tag}>'
+    wraps = " whole" if column.whole else ""
+    if isinstance(written, str) and _has_long_word(written):
+        wraps = " long"
+    cell = f'<{tag}{scope} class="{_classes(column)}{wraps}">{inside}</{tag}>'
     if column.bar:
         share = max(number(value) or 0.0, 0.0) / (tops[column.name] or 1)
         cell += (

@@ -143,9 +143,10 @@ def _branches(axes: Axes, shown: Evidence, own: str | None, colour: str) -> None
         (here, f"{shortened(own or '', 16)} {write(shown.measure, here)}", 1, colour),
         (usual, f"half the others below {write(shown.measure, usual)}", -1, MUTED),
     ):
+        leftwards = value > (low + high) / 2
         axes.annotate(
-            text, (value, 0), xytext=(0, 13 * where), textcoords="offset points", color=ink,
-            ha="left" if value <= (low + high) / 2 else "right",
+            text, (value, 0), xytext=(-4 if leftwards else 4, 13 * where),
+            textcoords="offset points", color=ink, ha="right" if leftwards else "left",
             va="bottom" if where > 0 else "top", fontweight="bold" if where > 0 else "normal",
             annotation_clip=False,
         )  # fmt: skip

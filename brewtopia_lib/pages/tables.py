@@ -127,7 +127,7 @@ def missing_days(rows: pd.DataFrame, scope: Scope, limit: int = 12) -> Html:
     """Branch-days without sales and what they usually bring."""
     columns = [
         _left("branch", "Branch"),
-        Column("sold_on", "Day", _dated(rows["sold_on"]), align="left"),
+        Column("sold_on", "Day", _dated(rows["sold_on"]), align="left", whole=True),
         Column("expected_revenue", "Usually", pounds),
     ]
     return table(rows, columns[1:] if scope.branch else columns, limit) if len(rows) else Html("")
@@ -138,7 +138,7 @@ def silent_products(rows: pd.DataFrame, scope: Scope, limit: int = 12) -> Html:
     columns = [
         _left("product", "Product"),
         *([] if scope.branch else [_left("branch", "Branch")]),
-        Column("last_sold_on", "Last sold", _dated(rows["last_sold_on"]), align="left"),
+        Column("last_sold_on", "Last sold", _dated(rows["last_sold_on"]), align="left", whole=True),
         Column("weekly_revenue", "£ a week", pounds),
     ]
     return table(rows, columns, limit) if len(rows) else Html("")
@@ -149,8 +149,8 @@ def days_of_branches(known: pd.DataFrame) -> Html:
     written = _dated(known["first_day"], known["last_day"])
     columns = [
         _left("branch", "Branch"),
-        Column("first_day", "First day", written, align="left"),
-        Column("last_day", "Last day", written, align="left"),
+        Column("first_day", "First day", written, align="left", whole=True),
+        Column("last_day", "Last day", written, align="left", whole=True),
         Column("days", "Days", count),
         Column("orders", "Orders", count, wide_only=True),
         Column("revenue", "Revenue", _pence, wide_only=True),
@@ -210,7 +210,7 @@ def tenders(mix: pd.DataFrame) -> Html:
 def last_days(daily: pd.DataFrame, limit: int = 7) -> Html:
     """The last days, each against its weekday last week, four-week average and last year."""
     columns = [
-        Column("sold_on", "Day", weekday_and_day, align="left"),
+        Column("sold_on", "Day", weekday_and_day, align="left", whole=True),
         Column("revenue", "Revenue", pounds, missing="no sales"),
         Column("change_same_weekday_last_week", "Same day last week, like for like", _change),
         Column("change_four_week_average", "4-week mean", _change),
