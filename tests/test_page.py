@@ -289,7 +289,7 @@ def test_the_branch_is_not_repeated_on_its_page() -> None:
 def test_only_long_words_may_be_broken() -> None:
     """Ordinary words stay whole in a table, and one that would widen the page may be broken."""
     frame = pd.DataFrame(
-        {"name": ["Flavoured latte - Strawberries", "Newcastle-upon-Tyne", "x" * 17]}
+        {"name": ["Flavoured latte - Strawberries", "Newcastle-upon-Tyne", "x" * 14]}
     )
     classes = [
         attributes["class"]

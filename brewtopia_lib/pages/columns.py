@@ -9,7 +9,7 @@ import pandas as pd
 from brewtopia_lib.formats import count, number, records
 from brewtopia_lib.pages.markup import Html, safe
 
-_LONGEST_WORD = 16
+_LONGEST_WORD = 13
 
 
 @dataclass(frozen=True)
