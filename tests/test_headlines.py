@@ -218,7 +218,7 @@ def test_few_days_are_held_against_the_chain_with_care() -> None:
     weekly = pd.DataFrame({"complete": [False, True, True, True, False]})
     assert headlines.comparable_weeks(weekly)
     assert not headlines.comparable_weeks(weekly.tail(3))
-    for days, says in ((28, "the chain’s"), (5, "the chain’s over all its own days")):
+    for days, says in ((28, "the chain’s"), (5, "the chain’s (over all the chain’s days)")):
         assert headlines.of_chain(pd.DataFrame({"days_traded": [days]}), SCOPE) == says
 
 

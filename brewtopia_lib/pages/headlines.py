@@ -139,7 +139,7 @@ def standing(rows: pd.DataFrame, scope: Scope) -> str | None:
 def of_chain(headline: pd.DataFrame, scope: Scope) -> str:
     """What a figure of the chain beside one of the branch covers, where the branch has few days."""
     few = 2 * int(headline.iloc[0]["days_traded"]) < 7 * scope.weeks
-    return "the chain’s over all its own days" if few else "the chain’s"
+    return "the chain’s (over all the chain’s days)" if few else "the chain’s"
 
 
 def comparable_weeks(weekly: pd.DataFrame) -> bool:
