@@ -131,7 +131,7 @@ def test_the_company_page_has_every_part(reported: Reported) -> None:
         "The week from",
         "The next 14 days should bring about",
         "leads with",
-        "is the busiest hour",
+        " the busiest",
         "of orders hold one or two items",
         "Products together earned",
         "of what comes in sizes",
@@ -156,9 +156,9 @@ def test_names_from_the_data_are_shown_as_they_are(reported: Reported) -> None:
 def test_a_branch_page_holds_it_against_the_chain(reported: Reported) -> None:
     """A branch's page has its rank, its change beside the chain's, and what it sells unlike it."""
     text = Page(reported.text("leeds")).text
-    assert re.search(r"Leeds is \d\w\w of 4 by revenue and \d\w\w by change", text)
+    assert re.search(r"Leeds is \d\w\w of 4 by revenue and \d\w\w of 4 by change", text)
     assert "chain ▲" in text or "chain ▼" in text
-    assert "Share of units and average price by product, against the chain" in text
+    assert "Share of units and average price by product, beside the chain’s" in text
 
 
 def test_the_executed_notebook_lies_beside_the_page(reported: Reported) -> None:
