@@ -135,6 +135,10 @@ def forecast(daily: pd.DataFrame, ahead: pd.DataFrame, width: Width = "wide") ->
     return figure
 
 
+def _thousands(value: float) -> str:
+    return f"{value / 1000:,.1f}k"
+
+
 @styled
 def weekday_hours(cells: pd.DataFrame, width: Width = "wide") -> Figure:
     """Average revenue an hour by weekday and hour of the day, as a heatmap with its numbers.
@@ -165,10 +169,11 @@ def weekday_hours(cells: pd.DataFrame, width: Width = "wide") -> Figure:
         linecolor="white", xticklabels=False, yticklabels=False,
     )  # fmt: skip
     most = max(np.nanmax(grid.to_numpy()), 1e-9)
+    write = "{:,.0f}".format if most < 9999.5 else _thousands
     for (row, column), value in np.ndenumerate(grid.to_numpy()):
         if not crowded and not np.isnan(value):
             axes.text(
-                column + 0.5, row + 0.5, f"{value:,.0f}", fontsize=12, ha="center", va="center",
+                column + 0.5, row + 0.5, write(value), fontsize=12, ha="center", va="center",
                 color=legible_on(HEAT(max(value, 0) / most)), in_layout=False,
             )  # fmt: skip
     step = 2 if crowded else 1

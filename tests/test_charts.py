@@ -213,6 +213,12 @@ def test_only_weekdays_with_sales_are_shown() -> None:
     assert [label.get_text() for label in axes.get_yticklabels()] == ["Mon"]
 
 
+def test_large_numbers_fit_their_cells() -> None:
+    """The heatmap of a large chain is written in thousands, so that no number leaves its cell."""
+    axes = charts.weekday_hours(hours().assign(revenue_per_hour=12345.0), width="narrow").axes[0]
+    assert {text.get_text() for text in axes.texts} == {"12.3k"}
+
+
 def test_gaps_stay_gaps() -> None:
     """A day without sales is a gap in the line, not a zero."""
     daily = days(84)
