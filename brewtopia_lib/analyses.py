@@ -28,7 +28,7 @@ from brewtopia_lib.shared import is_shared, once
 _COLUMNS = {
     "str": "branch product product_a product_b size flavour payment day_part reason source feed",
     "datetime64[us]": "first_day last_day sold_on week_start last_sold_on cleaned_at loaded_at",
-    "bool": "complete comparable mostly_open",
+    "bool": "complete comparable",
     "int64": "orders items units units_before lines rows files rejected days days_traded"
     " days_traded_before days_traded_last_year days_silent branches branches_before"
     " branches_last_year comparable_branches comparable_days weekday hour revenue_rank units_rank"
@@ -209,14 +209,14 @@ def movers(
 def weekday_hours(
     warehouse: Queryable, *, until: date, weeks: int = 4, branch: str | None = None
 ) -> pd.DataFrame:
-    """What a branch that is open takes in each hour of the week, on average over the period.
+    """What all branches take together in each hour of the week, on average over the period.
 
         bt.analyses.weekday_hours(warehouse, until=date(2024, 6, 30), weeks=4, branch="Leeds")
 
-    Columns: weekday (1 is Monday), hour (10 is from 10:00 to 10:59), revenue_per_hour,
-    orders_per_hour, days (branch-days with orders on that weekday, of the branches that sold
-    something in that hour of it: what the averages are over), mostly_open (whether these are half
-    of that weekday's, or more).
+    Columns: weekday (1 is Monday), hour (10 is from 10:00 to 10:59), revenue_per_hour and
+    orders_per_hour (sums of each branch's own average), branches (that sold something in it), days
+    (theirs with orders on that weekday: what the averages are over). A branch with fewer than half
+    of the days of another is left out.
     """
     return _run(warehouse, "weekday_hours", **_period(until, weeks, branch))
 

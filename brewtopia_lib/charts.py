@@ -4,6 +4,7 @@ Every chart comes in two widths, drawn apart so that its text is readable on eac
 page and `narrow` for a telephone or half a page. One point of a figure is one CSS pixel.
 """
 
+import textwrap
 from collections.abc import Sequence
 from datetime import date
 
@@ -94,10 +95,11 @@ def revenue_by_week(weekly: pd.DataFrame, first: date, width: Width = "wide") ->
     labelled = [place for place, complete in enumerate(rows["complete"]) if complete][-1:]
     for place in labelled:
         value = float(rows["revenue"].iloc[place])
+        # Wider than its column, it must clear those beside it.
+        beside = rows["revenue"].iloc[max(place - 2, 0) : place + 3].astype(float).max()
         axes.annotate(
-            pounds(value), (place, value), xytext=(0, 4), textcoords="offset points",
+            pounds(value), (place, beside), xytext=(0, 4), textcoords="offset points",
             ha="center", color=COFFEE, fontweight="bold",
-            bbox={"facecolor": "white", "alpha": 0.85, "linewidth": 0, "pad": 1},
         )  # fmt: skip
     axes.margins(y=0.12)
     money_axis(axes)
@@ -133,45 +135,46 @@ def forecast(daily: pd.DataFrame, ahead: pd.DataFrame, width: Width = "wide") ->
     return figure
 
 
+def _thousands(value: float) -> str:
+    return f"{value / 1000:,.1f}k"
+
+
 @styled
 def weekday_hours(cells: pd.DataFrame, width: Width = "wide") -> Figure:
     """Average revenue an hour by weekday and hour of the day, as a heatmap with its numbers.
 
         bt.charts.weekday_hours(weekday_hours)
 
-    `cells` has weekday (1 is Monday), hour, revenue_per_hour (pounds) and mostly_open: hours in
-    which less than half of the branches are open are left without colour. Monday first; narrow has
+    `cells` has weekday (1 is Monday), hour and revenue_per_hour (pounds). Monday first; narrow has
     the hours downwards.
     """
     hours, weekdays = (
         list(range(int(cells[name].min()), int(cells[name].max()) + 1))
         for name in ("hour", "weekday")
     )
-    grid, usual = (
-        cells.assign(value=values)
-        .pivot(index="weekday", columns="hour", values="value")
+    grid = (
+        cells.pivot(index="weekday", columns="hour", values="revenue_per_hour")
+        .astype(float)
         .reindex(index=weekdays, columns=hours)
-        for values in (cells["revenue_per_hour"].astype(float), cells["mostly_open"].astype(float))
     )
-    usual = usual == 1
     names = [WEEKDAYS[weekday - 1][:3] for weekday in weekdays]
     labels = [hour(one) for one in hours]
     if width == "narrow":
-        grid, usual = grid.T, usual.T
+        grid = grid.T
         names, labels = labels, names
     figure, axes = single(width, 34 + (38 if width == "wide" else 25) * len(grid))
     crowded = width == "wide" and len(hours) > 14
     sns.heatmap(
-        grid.where(usual), ax=axes, cmap=HEAT, vmin=0, cbar=False, linewidths=2,
+        grid, ax=axes, cmap=HEAT, vmin=0, cbar=False, linewidths=2,
         linecolor="white", xticklabels=False, yticklabels=False,
     )  # fmt: skip
-    most = max(np.nanmax(grid.where(usual).to_numpy()), 1e-9)
+    most = max(np.nanmax(grid.to_numpy()), 1e-9)
+    write = "{:,.0f}".format if most < 9999.5 else _thousands
     for (row, column), value in np.ndenumerate(grid.to_numpy()):
         if not crowded and not np.isnan(value):
-            ink = legible_on(HEAT(max(value, 0) / most)) if usual.iat[row, column] else MUTED
             axes.text(
-                column + 0.5, row + 0.5, f"{value:,.0f}", fontsize=12, ha="center", va="center",
-                color=ink, in_layout=False,
+                column + 0.5, row + 0.5, write(value), fontsize=12, ha="center", va="center",
+                color=legible_on(HEAT(max(value, 0) / most)), in_layout=False,
             )  # fmt: skip
     step = 2 if crowded else 1
     axes.set_xticks([place + 0.5 for place in range(0, len(labels), step)], labels[::step])
@@ -304,7 +307,7 @@ def movers(moved: pd.DataFrame, weeks: int, limit: int = 5, width: Width = "wide
 
 @styled
 def basket_sizes(baskets: pd.DataFrame, width: Width = "wide") -> Figure:
-    """The share of orders by how many items they hold; the last column is seven or more.
+    """The share of orders by how many items they hold, one or two apart; the last is seven or more.
 
         bt.charts.basket_sizes(basket_sizes)
 
@@ -313,19 +316,28 @@ def basket_sizes(baskets: pd.DataFrame, width: Width = "wide") -> Figure:
     figure, axes = single(width, 230)
     values = [float(share) for share in baskets["order_share"]]
     top = max([*values, 0])
+    held = [int(items) for items in baskets["items"]]
     axes.bar(
         range(len(values)), values, width=0.72,
-        color=[COFFEE if value == top else PALE for value in values],
+        color=[COFFEE if items <= 2 else PALE for items in held],
     )  # fmt: skip
-    for place, value in enumerate(values):
+    for place, (items, value) in enumerate(zip(held, values, strict=True)):
         axes.annotate(
             percent(value, digits=0), (place, value), xytext=(0, 4), textcoords="offset points",
-            ha="center", fontweight="bold" if value == top else "normal",
+            ha="center", fontweight="bold" if items <= 2 else "normal",
         )  # fmt: skip
-    names = [f"{items}+" if items >= 7 else f"{items}" for items in baskets["items"].astype(int)]
+    names = [f"{items}+" if items >= 7 else f"{items}" for items in held]
     axes.set_xticks(range(len(values)), names)
     axes.set(xlabel="items in the order", yticks=[], ylim=(0, top * 1.15 or 1))
     return figure
+
+
+def _end_name(name: str, width: Width) -> str:
+    """A name at the end of a line: in two lines where there is little room."""
+    if width == "wide":
+        return shortened(name, 20)
+    lines = textwrap.wrap(shortened(name, 24), 12, max_lines=2, placeholder="…")
+    return "\n".join(lines)
 
 
 @styled
@@ -356,8 +368,8 @@ def against_chain(
     last = len(index) - 1
     axes.plot(range(len(index)), index["revenue_chain"], color=MUTED, lw=1.8, marker=".")
     axes.plot(range(len(index)), index["revenue"], color=COFFEE, lw=3, marker=".")
-    end_label(axes, shortened(other, 12), last, middle - sign * half, MUTED)
-    end_label(axes, shortened(name, 12), last, middle + sign * half, COFFEE)
+    for text, side, colour in ((other, -sign, MUTED), (name, sign, COFFEE)):
+        end_label(axes, _end_name(text, width), last, middle + side * half, colour)
     low, high = axes.get_ylim()
     axes.set_ylim(min(low, 95), max(high, 105))
     axes.yaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))

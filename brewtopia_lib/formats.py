@@ -54,6 +54,11 @@ def day(value: date) -> str:
     return f"{value.day} {MONTHS[value.month - 1][:3]}"
 
 
+def day_and_year(value: date) -> str:
+    """A day with its year: 3 Jun 2024."""
+    return f"{day(value)} {value.year}"
+
+
 def weekday_and_day(value: date) -> str:
     """A day with its weekday: Sun 30 Jun."""
     return f"{WEEKDAYS[value.weekday()][:3]} {day(value)}"

@@ -594,27 +594,36 @@ def test_new_and_gone_products_are_volume():
 
 
 def test_weekday_hours(case):
-    """An hour's average is over the days of that weekday at the branches that are open then."""
+    """An hour adds up the branches' own averages, of those with half the days of others or more."""
     orders = case.window(case.orders)
-    weekday = orders["day"].map(date.isoweekday)
-    traded = orders.assign(weekday=weekday).groupby(["branch", "weekday"])["day"].nunique()
-    days = {
-        (day, hour): sum(traded[branch, day] for branch in frame["branch"].unique())
-        for (day, hour), frame in orders.groupby([weekday, "hour"])
-    }
-    expected = [
-        {
-            "weekday": day,
-            "hour": hour,
-            "revenue_per_hour": frame["pence"].sum() / 100 / days[day, hour],
-            "orders_per_hour": len(frame) / days[day, hour],
-            "days": days[day, hour],
-            "mostly_open": 2 * days[day, hour]
-            >= max(many for (other, _), many in days.items() if other == day),
-        }
-        for (day, hour), frame in orders.groupby([weekday, "hour"])
-    ]
+    days = orders.groupby("branch")["day"].transform("nunique")
+    orders = orders[2 * days >= days.max()]
+    orders = orders.assign(weekday=orders["day"].map(date.isoweekday))
+    traded = orders.groupby(["branch", "weekday"])["day"].nunique()
+    expected = []
+    for (weekday, hour), frame in orders.groupby(["weekday", "hour"]):
+        branches = frame.groupby("branch")["pence"]
+        over = traded[:, weekday][branches.sum().index]
+        expected.append(
+            {
+                "weekday": weekday,
+                "hour": hour,
+                "revenue_per_hour": (branches.sum() / over).sum() / 100,
+                "orders_per_hour": (branches.size() / over).sum(),
+                "days": over.sum(),
+                "branches": len(over),
+            }
+        )
     assert_same(case.run("weekday_hours"), expected)
+
+
+def test_hours_of_branches_with_few_days_do_not_tilt_the_week():
+    """A branch with one day of sales makes no weekday busy; a lost file makes none quiet."""
+    rows = tea("Leeds", set(range(28)) - {4}) + tea("York", range(28)) + tea("Bath", [2])
+    hours = analyses.weekday_hours(Warehouse().fill(simple_lines(rows)), until=LAST_DAY)
+    assert hours["revenue_per_hour"].tolist() == [4.0] * 7
+    assert hours["branches"].tolist() == [2] * 7
+    assert hours["days"].sum() == 55
 
 
 def test_day_parts(case):

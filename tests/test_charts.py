@@ -43,7 +43,6 @@ def hours(weekdays: int = 7) -> pd.DataFrame:
             "weekday": weekday,
             "hour": hour,
             "revenue_per_hour": 10.0 * weekday * (hour - 8),
-            "mostly_open": True,
         }
         for weekday in range(1, weekdays + 1)
         for hour in range(9, 18)
@@ -214,16 +213,10 @@ def test_only_weekdays_with_sales_are_shown() -> None:
     assert [label.get_text() for label in axes.get_yticklabels()] == ["Mon"]
 
 
-def test_hours_of_few_branches_have_no_colour() -> None:
-    """Where few branches are open the average is of them alone: shown, but not as a busy hour."""
-    cells = hours()
-    cells.loc[cells["hour"] == 17, ["revenue_per_hour", "mostly_open"]] = [9999.0, False]
-    axes = charts.weekday_hours(cells).axes[0]
-    colours = np.ma.masked_invalid(axes.collections[0].get_array()).reshape(7, -1)
-    assert colours.mask[:, -1].all()
-    assert not colours.mask[:, :-1].any()
-    assert colours.max() < 9999
-    assert sum(text.get_text() == "9,999" for text in axes.texts) == 7
+def test_large_numbers_fit_their_cells() -> None:
+    """The heatmap of a large chain is written in thousands, so that no number leaves its cell."""
+    axes = charts.weekday_hours(hours().assign(revenue_per_hour=12345.0), width="narrow").axes[0]
+    assert {text.get_text() for text in axes.texts} == {"12.3k"}
 
 
 def test_gaps_stay_gaps() -> None:
@@ -232,6 +225,33 @@ def test_gaps_stay_gaps() -> None:
     daily.loc[40, "revenue"] = np.nan
     line = charts.revenue_by_day(daily, FIRST).axes[0].lines[0]
     assert np.isnan(np.asarray(line.get_ydata(), dtype=float)[40])
+
+
+@every_width
+def test_a_label_hides_no_other_column(width: Width) -> None:
+    """The last whole week's label stands above its own column and those beside it."""
+    frame = weeks(26).assign(revenue=1000.0, complete=True)
+    frame.loc[[22, 24], "revenue"] = [2000.0, 1500.0]
+    figure = charts.revenue_by_week(frame, FIRST, width=width)
+    (label,) = figure.axes[0].texts
+    assert label.get_text() == "£1,000"
+    assert label.xy == (len(figure.axes[0].patches) - 1, 1500)
+    assert label.get_bbox_patch() is None
+
+
+def test_branches_are_named_in_full() -> None:
+    """The names at the end of lines are whole: in two lines on a narrow chart."""
+    name = "Southend-on-Sea"
+    for width, written in (("wide", name), ("narrow", "Southend-on-\nSea")):
+        axes = charts.against_chain(weeks(26), weeks(26), name, width=width).axes[0]
+        assert [text.get_text() for text in axes.texts] == ["chain", written]
+
+
+def test_the_baskets_that_are_spoken_of_stand_out() -> None:
+    """Orders of one and of two items are in the headline, and so both are emphasised."""
+    bars = charts.basket_sizes(baskets()).axes[0].patches
+    dark = [matplotlib.colors.to_hex(bar.get_facecolor()) == chart_style.COFFEE for bar in bars]
+    assert dark == [items <= 2 for items in baskets()["items"]]
 
 
 def contrast(one: str, other: str) -> float:

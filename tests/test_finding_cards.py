@@ -80,7 +80,7 @@ def test_nothing_found_is_said_plainly() -> None:
     assert "Nothing surely changed at Leeds: of 40 things looked at in the 26 weeks" in quiet
     few = Found([], ["There are 16 days of sales, too few."], 36, 3, long_enough=False)
     short = Reader(top_findings(few, SCOPE)).text
-    assert "Whether anything changed in the chain cannot be told" in short
+    assert "It is too early to tell whether anything changed in the chain" in short
     assert "16 days of sales, too few" in short
 
 
@@ -118,3 +118,14 @@ def test_the_date_of_a_shift_stands_clear_of_the_line() -> None:
     (label,) = [text for text in axes.texts if text.get_text() == "3 Jun"]
     top = axes.transData.transform((0, 900))[1]
     assert label.get_window_extent().y0 > top
+
+
+def test_branches_on_a_line_show_the_usual_and_the_expected() -> None:
+    """What half of the others stay below is named, and what was expected of this one is marked."""
+    others = Evidence("pounds a week", ("Hull", "York", "Bath"), (200.0, 224.0, 480.0),
+                      (300.0,) * 3, "what it would sell")  # fmt: skip
+    missed = replace(finding("missed_product"), evidence=others)
+    (axes,) = evidence(missed).axes
+    assert [text.get_text() for text in axes.texts] == ["Leeds £0", "half the others below £224"]
+    assert axes.collections[1].get_segments()[0][0][0] == 300
+    assert "stroke: what it would sell" in Reader(shown(missed)).text

@@ -244,6 +244,22 @@ def test_few_days_are_said() -> None:
     assert "fewer than six branches" in find(history_of(few)).notes[-1]
 
 
+@pytest.mark.parametrize("days", range(1, 9))
+def test_the_first_days_of_a_chain_are_looked_at(days: int) -> None:
+    """However few days there are yet, nothing is told of them and the note counts them."""
+    whole = history_of(chain(weeks=2))
+    found = find(
+        replace(
+            whole,
+            units=whole.units[..., :days],
+            takings=whole.takings[:, :days],
+            orders_by_hour=whole.orders_by_hour[:, :days],
+        )
+    )
+    assert not found.findings
+    assert f"Sales of {days} day" in found.notes[0]
+
+
 def test_a_silent_product_and_a_missing_day_are_found_at_once() -> None:
     """Two trading days without a sale of what sells well, or a day without a file, are told."""
     made = chain()

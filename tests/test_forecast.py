@@ -12,7 +12,7 @@ from test_analyses import Warehouse
 
 from brewtopia_lib.errors import ParameterError
 from brewtopia_lib.forecast import Forecast, Sales, forecast, foretell
-from brewtopia_lib.forecast.forecast_words import headline, how_good, lines
+from brewtopia_lib.forecast.forecast_words import aside, headline, how_good, lines
 
 LAST_DAY = date(2024, 6, 30)
 WEEK = np.array([0.9, 0.9, 1.0, 1.0, 1.1, 1.4, 0.7])
@@ -131,6 +131,20 @@ def test_too_short_a_history_is_said() -> None:
     assert "Sales of 16 days are too few" in made.notes[0]
     assert "42 days" in made.notes[0]
     assert lines(made) == [f"\n{made.notes[0]}"]
+
+
+def test_a_branch_counts_its_own_days() -> None:
+    """What is too little to forecast a branch from is said of its days, not of the chain's."""
+    chain = sales(weeks=3, branches=7)
+    for values in (chain.revenue, chain.orders):
+        values[1, :-1] = 0
+    assert aside(foretell(chain)).startswith("Sales of 21 days are too few")
+    assert aside(foretell(chain), "Branch 1").startswith("Sales of 1 day are too few")
+    assert aside(foretell(chain), "Elsewhere") == "There are no sales to forecast from."
+    longer = sales(branches=7)
+    for values in (longer.revenue, longer.orders):
+        values[1:, :-5] = 0
+    assert aside(foretell(longer), "Branch 5").startswith("Branch 5 is not forecast")
 
 
 def test_closed_days_and_closed_branches() -> None:

@@ -45,6 +45,7 @@ def test_dates() -> None:
     """Dates are written as people in Britain write them, whatever the locale."""
     last = date(2024, 6, 30)
     assert formats.day(last) == "30 Jun"
+    assert formats.day_and_year(last) == "30 Jun 2024"
     assert formats.weekday_and_day(last) == "Sun 30 Jun"
     assert formats.full_day(last) == "Sun 30 June 2024"
 

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from test_scopes import SCOPE
 
-from brewtopia_lib.pages import headlines, product_headlines
+from brewtopia_lib.pages import headlines, product_headlines, quality_headlines
 
 
 def daily(*revenue: float, change: float = np.nan) -> pd.DataFrame:
@@ -23,7 +23,6 @@ def headline_row(change: float) -> pd.DataFrame:
 def cells(busiest: float) -> pd.DataFrame:
     rows = [(weekday, hour, 10.0) for weekday in range(1, 8) for hour in range(9, 17)]
     frame = pd.DataFrame(rows, columns=["weekday", "hour", "revenue_per_hour"])
-    frame["mostly_open"] = True
     frame.loc[(frame["weekday"] == 6) & (frame["hour"] == 12), "revenue_per_hour"] = busiest
     return frame
 
@@ -82,11 +81,6 @@ def test_the_busiest_hour_is_the_one_in_the_data() -> None:
     assert text(headlines.weekday_hours(busy_too)) == (
         "Saturday 12:00–13:00 and Monday 12:00–13:00 are the busiest hours: about £40"
     )
-    lone = cells(40)
-    lone.loc[7, ["revenue_per_hour", "mostly_open"]] = [90.0, False]
-    assert text(headlines.weekday_hours(lone)) == busy
-    assert headlines.few_open(cells(40)) is None
-    assert "less than half of the branches" in str(headlines.few_open(lone))
     one_day = cells(40)[lambda frame: frame["weekday"] == 6]
     assert "one weekday only" in text(headlines.weekday_hours(one_day))
 
@@ -107,9 +101,15 @@ def test_a_part_of_the_day_is_named() -> None:
 def test_uneven_branches_are_pointed_out() -> None:
     """Branches with far fewer days than others are named, because totals move with them."""
     rows = league(Leeds=0, Hull=0, York=0).assign(days_traded=[16, 16, 1])
-    assert "1 of 3 branches" in str(headlines.uneven(rows))
+    assert "1 of 3 branches has sales on fewer than half of the 16 days" in str(
+        headlines.uneven(rows)
+    )
     assert "York" in str(headlines.uneven(rows))
-    assert headlines.uneven(league(Leeds=0, Hull=0)) is None
+    assert str(headlines.left_out(rows)) == (
+        "Without York, with sales on fewer than half of the 16 days of others."
+    )
+    for word in (headlines.uneven, headlines.left_out):
+        assert word(league(Leeds=0, Hull=0)) is None
 
 
 @pytest.mark.parametrize(
@@ -158,14 +158,51 @@ def test_movers_add_up() -> None:
 
 def test_missing_days_are_summed() -> None:
     """What is missing is counted and worth something; nothing missing is said so."""
+    here = replace(SCOPE, branch="Hull")
     days = pd.DataFrame({"expected_revenue": [400.0, 300.0]})
-    assert text(headlines.missing(days)) == "2 branch-days without sales, usually worth £700"
-    assert text(headlines.missing(days.iloc[:0])) == "No day is missing that usually has sales"
-    silent = pd.DataFrame({"weekly_revenue": [40.0, 30.0]})
-    assert text(headlines.silent(silent)) == (
-        "2 products gone silent at a branch, which used to bring £70 a week"
+    assert text(quality_headlines.missing(days, SCOPE, 84)) == (
+        "2 branch-days without sales, usually worth £700"
     )
-    assert text(headlines.silent(silent.iloc[:0])) == "No product has gone silent"
+    assert text(quality_headlines.missing(days, here, 84)).startswith("2 days without sales")
+    assert text(quality_headlines.missing(days.iloc[:0], SCOPE, 84)) == (
+        "No day is missing that usually has sales"
+    )
+    silent = pd.DataFrame({"weekly_revenue": [40.0, 30.0]})
+    assert text(quality_headlines.silent(silent, SCOPE, 84)) == (
+        "2 products have gone silent at a branch, which used to bring £70 a week"
+    )
+    assert text(quality_headlines.silent(silent.head(1), here, 84)) == (
+        "1 product has gone silent here, which used to bring £40 a week"
+    )
+    assert (
+        text(quality_headlines.silent(silent.iloc[:0], SCOPE, 84)) == "No product has gone silent"
+    )
+
+
+def test_what_cannot_be_known_yet_is_not_denied() -> None:
+    """Of too few days nobody can say that nothing is missing; what is found is still told."""
+    gone = pd.DataFrame({"weekly_revenue": [40.0], "expected_revenue": [400.0]})
+    for says, least in ((quality_headlines.missing, 8), (quality_headlines.silent, 10)):
+        assert text(says(gone.iloc[:0], SCOPE, least)).startswith("No ")
+        too_few = says(gone.iloc[:0], SCOPE, least - 1)
+        assert text(too_few).startswith("Too few days of sales to tell whether a ")
+        assert too_few.numbers == f"There are {least - 1} days of them."
+        assert "£40" in text(says(gone, SCOPE, 1))
+    assert quality_headlines.days_with_sales(daily(1, np.nan, 2)) == 2
+
+
+def test_a_branch_stands_among_those_that_can_be_compared() -> None:
+    """Each rank is of as many as have one, and that by revenue of branches with as many days."""
+    rows = league(Leeds=0.02, Hull=0.05, York=np.nan, Bath=0.01).assign(
+        revenue_rank=[1, 2, 3, 4], change_rank=[2, 1, np.nan, 3]
+    )
+    scope = replace(SCOPE, branch="Hull")
+    assert headlines.standing(rows, scope) == "Hull is 2nd of 4 by revenue and 1st of 3 by change."
+    closed = rows.assign(days_traded=[28, 28, 28, 0])
+    assert "2nd of 3 by revenue" in str(headlines.standing(closed, scope))
+    uneven = rows.assign(days_traded=[28, 28, 1, 28])
+    assert headlines.standing(uneven, scope) == "Hull is 1st of 3 by change."
+    assert headlines.standing(uneven, replace(scope, branch="York")) is None
 
 
 def test_a_branch_is_held_against_the_chain() -> None:
@@ -174,6 +211,15 @@ def test_a_branch_is_held_against_the_chain() -> None:
     said = text(headlines.against_chain(headline_row(-0.08), headline_row(0.01), scope))
     assert said == "Hull took −8.0% like for like, the chain +1.0%"
     assert headlines.against_chain(headline_row(np.nan), headline_row(0.01), scope) is None
+
+
+def test_few_days_are_held_against_the_chain_with_care() -> None:
+    """A line of weeks takes three of them, and the chain's figures say when they cover more."""
+    weekly = pd.DataFrame({"complete": [False, True, True, True, False]})
+    assert headlines.comparable_weeks(weekly)
+    assert not headlines.comparable_weeks(weekly.tail(3))
+    for days, says in ((28, "the chain’s"), (5, "the chain’s (over all the chain’s days)")):
+        assert headlines.of_chain(pd.DataFrame({"days_traded": [days]}), SCOPE) == says
 
 
 def test_only_whole_weeks_are_headlines() -> None:

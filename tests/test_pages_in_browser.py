@@ -15,11 +15,14 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 from report_project import SCRIPT, Reported
 
 from brewtopia_lib.mail.delivery import deliver, report_failures
+from brewtopia_lib.pages import page, tables
+from brewtopia_lib.pages.headline import Headline
 from brewtopia_lib.reports.definitions import load_definition
 
 PAGES = ("company_trends", "data_quality", "leeds", "drop-table-orders", "index")
@@ -192,21 +195,39 @@ def test_hostile_names_are_words(seen: Looks) -> None:
     assert "a script ran" not in look_at.complaints
 
 
+def test_words_are_whole_and_the_page_narrow(browser: Any) -> None:
+    """On a telephone ordinary words are not broken, and no word, however long, widens the page."""
+    alike = {"revenue_a": 9.0, "revenue_b": 9.0, "average_price_a": 1.0, "average_price_b": 1.0}
+    phone = browser.new_page(viewport={"width": WIDTHS["phone"], "height": 900})
+    for name, lines in (("Hot chocolate", 2), ("Middlesbrough " * 9, 9), ("X" * 100, None)):
+        rows = pd.DataFrame([{"product_a": name, "product_b": name.lower(), **alike}] * 2)
+        piece = page.section(Headline(name, ""), "Pairs", tables.look_alikes(rows))
+        phone.set_content(f"<!doctype html>{page.style().markup}<main>{piece.markup}</main>")
+        assert phone.evaluate("document.documentElement.scrollWidth") <= WIDTHS["phone"]
+        high = phone.evaluate(
+            "(cell => (cell.clientHeight - 12) / parseFloat(getComputedStyle(cell).lineHeight))"
+            "(document.querySelector('tbody th'))"
+        )
+        assert lines is None or high < lines + 0.5
+    phone.close()
+
+
 def test_it_prints(browser: Any, reported: Reported) -> None:
-    """On paper the page keeps its wide charts and starts no card it cannot finish."""
-    page = browser.new_page(viewport={"width": 700, "height": 1000})
-    page.emulate_media(media="print")
-    page.goto(reported.page("company_trends").as_uri())
-    kept = page.evaluate(
+    """On paper the page keeps its wide charts, and breaks no card but one with a long table."""
+    paper = browser.new_page(viewport={"width": 700, "height": 1000})
+    paper.emulate_media(media="print")
+    paper.goto(reported.page("company_trends").as_uri())
+    kept = paper.evaluate(
         "[...document.querySelectorAll('.card, picture, tr')]"
-        ".every(one => getComputedStyle(one).breakInside === 'avoid')"
+        ".filter(one => getComputedStyle(one).breakInside !== 'avoid')"
+        ".every(one => one.querySelectorAll('tr').length >= 20)"
     )
-    wide = page.evaluate(
+    wide = paper.evaluate(
         "[...document.images].some(one => one.currentSrc && one.naturalWidth > 700)"
     )
     assert kept
     assert wide
-    page.close()
+    paper.close()
 
 
 # --- mails

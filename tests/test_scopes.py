@@ -17,7 +17,6 @@ SCOPE = Scope(
     branch=None,
     first_day=date(2024, 1, 1),
     last_day=date(2024, 6, 30),
-    branches=3,
     loaded_at=datetime(2024, 7, 1, 6, 15),
 )
 
@@ -52,7 +51,6 @@ def test_a_scope_is_the_last_weeks_unless_asked_otherwise(warehouse: FewTables) 
     scope = find_scope(warehouse)
     assert (scope.first, scope.until) == (date(2024, 6, 3), date(2024, 6, 30))
     assert scope.has_before
-    assert scope.branches == 2
     assert scope.loaded_at == datetime(2024, 7, 1, 6, 15)
     assert find_scope(warehouse, until="2024-06-23").until == date(2024, 6, 23)
 
@@ -111,8 +109,9 @@ def test_words() -> None:
 @pytest.mark.parametrize(
     ("first_day", "last_day", "says"),
     [
-        (date(2024, 6, 15), date(2024, 6, 30), "16 days is too short"),
-        (date(2024, 6, 15), date(2024, 6, 30), "over 1 week could compare"),
+        (date(2024, 6, 15), date(2024, 6, 30), "16 days are too few to compare 4 weeks"),
+        (date(2024, 6, 15), date(2024, 6, 30), "over 1 week could: add --weeks 1."),
+        (date(2024, 6, 30), date(2024, 6, 30), "1 day is too few to compare"),
         (date(2024, 7, 1), date(2024, 7, 9), "after this period"),
         (date(2024, 1, 1), date(2024, 5, 1), "before this period"),
     ],

@@ -182,7 +182,7 @@ def _names(item: Item) -> str:
 
 
 def _list_baskets(connection: DuckDBPyConnection, numbers: Iterable[int]) -> None:
-    given = pd.DataFrame({"basket_no": np.array(list(numbers), np.int64)})  # noqa: F841 - as below
+    given = {"basket_no": np.array(list(numbers), np.int64)}  # noqa: F841 - found by its name
     connection.execute("create or replace temp table listed as from given")
 
 
@@ -251,18 +251,17 @@ def _add_up(
     place_marks = [_place_marks(items, one) for one in places.tolist()]
     high, low = np.array(place_marks, np.int64).reshape(-1, 2).T
     quantity, pence = items.amounts()
-    lines = pd.DataFrame({"basket_no": basket_no, "line_no": line_no, "item_no": item_no})  # noqa: F841
-    added = pd.DataFrame(  # noqa: F841 - found by name
-        {
-            "key": key_of(basket_no[starts]),
-            "basket_no": basket_no[starts],
-            "line_count": line_count,
-            "units": np.add.reduceat(quantity[item_no], starts),
-            "pence": np.add.reduceat(pence[item_no], starts),
-            "high": np.bitwise_xor.reduceat(high[place], starts),
-            "low": np.bitwise_xor.reduceat(low[place], starts),
-        }
-    )
+    # tables found by their names: a frame would copy the arrays
+    lines = {"basket_no": basket_no, "line_no": line_no, "item_no": item_no}  # noqa: F841
+    added = {  # noqa: F841
+        "key": key_of(basket_no[starts]),
+        "basket_no": basket_no[starts],
+        "line_count": line_count,
+        "units": np.add.reduceat(quantity[item_no], starts),
+        "pence": np.add.reduceat(pence[item_no], starts),
+        "high": np.bitwise_xor.reduceat(high[place], starts),
+        "low": np.bitwise_xor.reduceat(low[place], starts),
+    }
     connection.execute("insert into basket_lines from lines")
     connection.execute(
         "insert into baskets by name select * exclude (pence),"

@@ -10,22 +10,18 @@ _MARK_COLUMNS = "high bigint, low bigint"
 
 
 def parse_values(connection: DuckDBPyConnection, feed: Feed) -> None:
-    connection.execute(clean_sql("texts"))
-    given = connection.execute(
-        "select object_no, text, branch from branch_texts join object using (object_no)"
-    ).fetchall()
+    texts = "raw"
+    if not feed.per_line:
+        connection.execute(clean_sql("texts"))
+        texts = "terms_texts"
     branches = [
-        (object_no, text, name, *marks("branch", name))
-        for object_no, text, constant in given
-        for name in [constant or _branch(text, feed)]
+        (text, name, *marks("branch", name))
+        for text, name in _branches(connection, feed, _distinct(connection, texts, "branch"))
     ]
-    fill(
-        connection, "branches",
-        f"object_no integer, text varchar, branch varchar, {_MARK_COLUMNS}", branches,
-    )  # fmt: skip
+    fill(connection, "branches", f"text varchar, branch varchar, {_MARK_COLUMNS}", branches)
     payments = [
         (text, parse_payment(text, feed.values.payment))
-        for text in _distinct(connection, "tender_texts", "payment")
+        for text in _distinct(connection, texts, "payment")
     ]
     fill(
         connection, "payments", f"text varchar, payment varchar, {_MARK_COLUMNS}",
@@ -34,8 +30,7 @@ def parse_values(connection: DuckDBPyConnection, feed: Feed) -> None:
     connection.execute(clean_sql("names"))
     mark, currency = feed.money.decimal_mark, feed.money.currency
     totals = [
-        (text, parse_pence(text, mark, currency))
-        for text in _distinct(connection, "tender_texts", "total")
+        (text, parse_pence(text, mark, currency)) for text in _distinct(connection, texts, "total")
     ]
     is_absent = "total" not in feed.columns
     fill(
@@ -55,8 +50,17 @@ def parse_values(connection: DuckDBPyConnection, feed: Feed) -> None:
         )  # fmt: skip
 
 
-def _branch(text: str, feed: Feed) -> str | None:
-    return None if feed.is_null(text) else parse_branch(text, feed.values.branch)
+def _branches(
+    connection: DuckDBPyConnection, feed: Feed, texts: list[str]
+) -> list[tuple[str, str | None]]:
+    """Each text and the branch it names; where no column has it, texts are numbers of objects."""
+    if "branch" not in feed.columns:
+        of_objects = dict(connection.execute("select object_no, branch from object").fetchall())
+        return [(text, of_objects[int(text)]) for text in texts]
+    return [
+        (text, None if feed.is_null(text) else parse_branch(text, feed.values.branch))
+        for text in texts
+    ]
 
 
 def _distinct(connection: DuckDBPyConnection, table: str, column: str) -> list[str]:

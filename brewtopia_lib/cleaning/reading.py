@@ -25,12 +25,14 @@ LINE_ROLES = (
     "line_total", "total", "payment",
 )  # fmt: skip
 
-KEYS = {
-    "branch_key": ("object_no", "branch"),
-    "tender_key": ("payment", "total"),
-    "items_key": ("items",),
-}
+KEYS = {"terms_key": ("terms",), "items_key": ("items",)}
 """Columns of `raw` that stand for the texts of others: numbers are quicker to compare."""
+
+# Of an order what few others have is one text, quicker to keep than three. No cell holds its mark.
+_ORDER_TEXTS = {
+    "terms": ("concat_ws(chr(0), branch, payment, total)", ("branch", "payment", "total")),
+    "items": ("items", ("items",)),
+}
 
 # Spaces around a time are seldom and take longer to remove than the time to read.
 _READ_AT = (
@@ -59,8 +61,13 @@ class RawReader:
         self._connection = connection
         self._feed = feed
         self._roles = LINE_ROLES if feed.per_line else ORDER_ROLES
-        known = {"object_no", *self._roles}
-        self._keys = {key: parts for key, parts in KEYS.items() if known.issuperset(parts)}
+        # each text that is kept: how it is made of roles, and of which
+        self._texts: Mapping[str, tuple[str, tuple[str, ...]]] = (
+            {role: (f'"{role}"', (role,)) for role in LINE_ROLES if role != "sold_at"}
+            if feed.per_line
+            else _ORDER_TEXTS
+        )
+        self._keys = {} if feed.per_line else KEYS
         # Rows are compared by salted hashes of all their fields, so that nothing of a field that
         # the feed does not name can be told from what a crash might leave behind.
         self._salt = secrets.randbits(63)
@@ -73,14 +80,12 @@ class RawReader:
         # where none has another way round, the same ones find nothing again
         swapped = feed.timestamp.swapped_formats or feed.timestamp.formats
         connection.execute("set variable swapped_formats = ?", [list(swapped)])
-        columns = ", ".join(
-            f'"{role}" {"timestamp" if role == "sold_at" else "varchar"}' for role in self._roles
-        )
-        fill(
-            connection, "raw",
-            "object_no integer, line_number bigint, row_hash ubigint, unread_time varchar,"
-            f" {columns}, {', '.join(f'{key} ubigint' for key in self._keys)}", [],
-        )  # fmt: skip
+        columns = {
+            "object_no": "integer", "line_number": "bigint", "row_hash": "ubigint",
+            "sold_at": "timestamp", "unread_time": "varchar",
+            **dict.fromkeys(self._texts, "varchar"), **dict.fromkeys(self._keys, "ubigint"),
+        }  # fmt: skip
+        fill(connection, "raw", ", ".join(f'"{name}" {kind}' for name, kind in columns.items()), [])
         fill(
             connection, "broken",
             "object_no integer, line_number bigint, reason varchar, row_length bigint", [],
@@ -156,18 +161,24 @@ class RawReader:
         )
         file = self._feed.file
         # a key says all that its texts do, so that no text is hashed twice
-        keyed = {first.layout.get(role) for parts in self._keys.values() for role in parts}
+        keyed = {
+            first.layout.get(role)
+            for texts in self._keys.values()
+            for text in texts
+            for role in self._texts.get(text, ("", ()))[1]
+        }
         whole_row = [name for index, name in enumerate(names) if index not in keyed] + [*self._keys]
         query = (
-            f"insert into raw by name select {f'{first.object_no} as' if alone else ''} object_no,"
-            f" {_SOLD_AT}, {', '.join(_role_texts(self._roles, first.layout))},"
-            f" {self._key_columns()}, hash({self._salt}, {', '.join(whole_row)}) as row_hash"
-            f" from (select *, {_time_text(first.layout)} as time, {_READ_AT} as read_at"
+            f"insert into raw by name select object_no, {self._kept()},"
+            f" hash({self._salt}, {', '.join(whole_row)}) as row_hash"
+            f" from (select *{f', {first.object_no} as object_no' if alone else ''},"
+            f" {', '.join(_role_texts(self._roles, first.layout))},"
+            f" {_time_text(first.layout)} as time, {_READ_AT} as read_at"
             " from read_csv(?, auto_detect = false, header = false, columns = ?, delim = ?,"
             " quote = ?, escape = ?, skip = ?, ignore_errors = true, null_padding = true,"
             " nullstr = chr(0), strict_mode = true, max_line_size = ?, compression = 'none',"
-            " hive_partitioning = false, parallel = ?)"
-            f" where {names[-1]} is not null and beyond is null{_not_blank(file.delimiter, names)})"
+            " hive_partitioning = false, parallel = ?))"
+            f" where {names[-1]} is not null and beyond is null{_not_blank(file.delimiter, names)}"
         )
         values = [
             path, typed, file.delimiter, file.quote, file.quote,
@@ -224,6 +235,8 @@ class RawReader:
                     broken.append((text.object_no, record.line_number, problem, record.length))
                     continue
                 values = ["" if cell is None else fields[cell] for cell in cells]
+                if "branch" not in text.layout:
+                    values[self._roles.index("branch")] = str(text.object_no)
                 if date is not None and time is not None:
                     values[self._roles.index("sold_at")] = f"{fields[date]} {fields[time]}"
                 digest = hash((self._salt, fields)) & 0xFFFF_FFFF_FFFF_FFFF
@@ -235,16 +248,17 @@ class RawReader:
     ) -> None:
         names = ["object_no", "line_number", "row_hash", *self._roles]
         query = (
-            f"by name select * exclude (time, read_at), {_SOLD_AT}, {self._key_columns()}"
-            f" from (select * exclude (sold_at) replace (cast(object_no as integer) as object_no),"
-            f" sold_at as time, {_READ_AT} as read_at from appended)"
+            f"by name select object_no, line_number, row_hash, {self._kept()}"
+            f" from (select *, sold_at as time, {_READ_AT} as read_at from appended)"
         )
         append(self._connection, "raw", rows, names, query)
         append(self._connection, "broken", broken)
 
-    def _key_columns(self) -> str:
-        """SQL for the keys, of columns that the same query names."""
-        return ", ".join(f"hash({', '.join(parts)}) as {key}" for key, parts in self._keys.items())
+    def _kept(self) -> str:
+        """SQL for what `raw` keeps of the roles' texts, of `time` and of `read_at`."""
+        texts = [f'{made} as "{text}"' for text, (made, _) in self._texts.items()]
+        keys = [f"hash({', '.join(parts)}) as {key}" for key, parts in self._keys.items()]
+        return ", ".join([_SOLD_AT, *texts, *keys])
 
     def _records(self, text: RawText) -> Iterator[Record]:
         if text.records is not None:
@@ -259,9 +273,11 @@ class RawReader:
 
 
 def _role_texts(roles: Iterable[str], layout: Mapping[str, int]) -> Iterator[str]:
+    """SQL for the text of each role; where no column has the branch, the object stands for it."""
+    absent = {"branch": "cast(object_no as varchar)"}
     for role in roles:
         if role != "sold_at":
-            text = f"c{layout[role]}" if role in layout else "''"
+            text = f"c{layout[role]}" if role in layout else absent.get(role, "''")
             yield f'{text} as "{role}"'
 
 

@@ -177,7 +177,7 @@ def notes(history: History, row: int | None = None) -> list[str]:
     short = int((history.observed[rows].sum(axis=1) < trends.LEAST_DAYS).sum())
     if not said and short:
         said.append(
-            f"{plural(short, 'branch', 'branches')} with less than {trends.LEAST_DAYS} trading "
+            f"{plural(short, 'branch', 'branches')} with fewer than {trends.LEAST_DAYS} trading "
             "days cannot be tested for trends yet."
         )
     if len(history.branches) < gaps.LEAST_BRANCHES:

@@ -80,7 +80,11 @@ def _tell_price(sizes: pd.DataFrame, prices: pd.DataFrame) -> Finding:
             product, branch, float(main["price"]), usual, effect, str(main["size"])
         ),
         evidence=Evidence.of(
-            "price in pounds", [str(name) for name in others.index], others.to_numpy()
+            "price in pounds",
+            [str(name) for name in others.index],
+            others.to_numpy(),
+            np.full(len(others), usual),
+            "what its other prices lead to expect",
         ),
     )
 

@@ -161,6 +161,8 @@ class Opportunities:
                         "pounds a week at branches like it",
                         [self.history.branches[other] for other in alike],
                         self.revenue[alike, best],
+                        np.full(len(alike), gross.pounds),
+                        "what it would sell",
                     ),
                 )
             )

@@ -167,8 +167,8 @@ def missed_product(
     )
     detail = (
         f"The rest would be taken from other products. New money is {between(net)}, going by "
-        f"{count(sellers)} branches like it; what would be sold is typically foretold "
-        f"{percent(error, digits=0)} off."
+        f"{count(sellers)} branches like it; such estimates are typically "
+        f"{percent(error, digits=0)} out."
     )
     if others:
         names = [f"{name} ({pounds(worth)})" for name, worth in others[:3]]

@@ -59,7 +59,7 @@ def dated(shifts: Steps, variance: Floats) -> NDArray[np.int64]:
     height = np.where(allowed, height, -np.inf)
     top = np.where(allowed.any(axis=1), height.max(axis=1), 0.0)
     likely = np.exp(height - top[:, None])
-    near = np.stack([np.convolve(row, _NEAR, mode="same") for row in likely])
+    near = np.stack([np.convolve(row, _NEAR)[len(_NEAR) // 2 :][: len(row)] for row in likely])
     days: NDArray[np.int64] = np.where(allowed, near, -1.0).argmax(axis=1)
     return days
 

@@ -9,7 +9,7 @@ Branches and chain add up. How good it is, is measured on past days that the mod
 where it does not beat last week's same weekday, that is what is forecast, and the notes say so.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 from functools import cached_property
 from typing import Any
@@ -32,6 +32,7 @@ LONGEST_DAYS = 56
 MEASURES = ("revenue", "orders")
 
 _DIGITS = {"revenue": 2, "orders": 1}
+_NO_SALES = "There are no sales to forecast from."
 
 
 @dataclass(frozen=True)
@@ -64,12 +65,14 @@ class Forecast:
     measure: branch, measure, method (`model` or `seasonal_naive`), origins (past days it was
     tried from), mase, mase_naive, typical_error (median, a fraction), covered_80 and covered_95
     (shares of past days within the intervals); and of all days together in_all, in_all_low_80
-    and in_all_high_80. Both are empty where the history is too short.
+    and in_all_high_80. Both are empty where the history is too short. `unknown` says of each branch
+    without a forecast why there is none.
     """
 
     days: pd.DataFrame
     backtest: pd.DataFrame
     notes: list[str]
+    unknown: dict[str, str] = field(default_factory=dict)
 
     def of(self, branch: str | None) -> "Forecast":
         """The same for one branch, or None for the chain alone."""
@@ -81,7 +84,9 @@ class Forecast:
             frame[one].reset_index(drop=True)
             for frame, one in zip((self.days, self.backtest), own, strict=True)
         )
-        return Forecast(days, judged, self.notes)
+        if branch is None or len(days):
+            return Forecast(days, judged, self.notes)
+        return Forecast(days, judged, [self.unknown.get(branch, _NO_SALES)])
 
     def to_json(self) -> dict[str, object]:
         """Ready for JSON: money to the penny, days as text."""
@@ -146,7 +151,11 @@ def foretell(sales: Sales, days: int = 14) -> Forecast:
         return Forecast(
             pd.DataFrame(columns=columns),
             pd.DataFrame(columns=["branch"]),
-            [_too_short(sales, days)],
+            [_too_short(int((sales.orders > 0).any(axis=0).sum()), days)],
+            {
+                name: _too_short(int(there), days)
+                for name, there in zip(sales.branches, (sales.orders > 0).sum(axis=1), strict=True)
+            },
         )
     rows = [0, *(1 + row for row in revenue.branches)]
     names = [sales.branches[row - 1] if row else None for row in rows]
@@ -165,7 +174,13 @@ def foretell(sales: Sales, days: int = 14) -> Forecast:
         for name, row in zip(names, rows, strict=True)
         for measure, one in known.items()
     ]
-    return Forecast(frame, pd.DataFrame(judged), _notes(sales, revenue, ahead))
+    left_out = [name for name in sales.branches if name not in names]
+    return Forecast(
+        frame,
+        pd.DataFrame(judged),
+        _notes(sales, revenue, ahead, left_out),
+        {name: _not_forecast([name]) for name in left_out},
+    )
 
 
 def _names(measure: str) -> list[str]:
@@ -202,10 +217,10 @@ def _judged(tested: Tested, row: int) -> dict[str, object]:
     }
 
 
-def _too_short(sales: Sales, days: int) -> str:
-    there, least = len(sales.dates), LEAST_DAYS + days
-    if not sales.branches:
-        return "There are no sales to forecast from."
+def _too_short(there: int, days: int) -> str:
+    least = LEAST_DAYS + days
+    if not there:
+        return _NO_SALES
     return (
         f"Sales of {plural(there, 'day')} are too few for a forecast: it learns from at "
         f"least {plural(LEAST_DAYS, 'trading day')} and is tried on the {plural(days, 'day')} after "
@@ -213,7 +228,14 @@ def _too_short(sales: Sales, days: int) -> str:
     )
 
 
-def _notes(sales: Sales, revenue: Tested, ahead: list[date]) -> list[str]:
+def _not_forecast(names: list[str]) -> str:
+    return (
+        f"{some(names)} {'is' if len(names) == 1 else 'are'} not forecast and not in the chain’s "
+        "sum: without recent sales, or with fewer than 14 days of them."
+    )
+
+
+def _notes(sales: Sales, revenue: Tested, ahead: list[date], left_out: list[str]) -> list[str]:
     """What is forecast otherwise than by the model, and what is not forecast at all."""
     said = []
     plain = [sales.branches[row] for row in revenue.branches if not revenue.from_model[1 + row]]
@@ -224,12 +246,8 @@ def _notes(sales: Sales, revenue: Tested, ahead: list[date]) -> list[str]:
             f"Revenue of {some(plain)}: the model was no better there than last week’s same day, so "
             "that is what is forecast."
         )
-    left_out = [name for row, name in enumerate(sales.branches) if row not in set(revenue.branches)]
     if left_out:
-        said.append(
-            f"{some(left_out)} {'is' if len(left_out) == 1 else 'are'} not forecast and not in the "
-            "chain’s sum: without sales of late, or with fewer than 14 days of them."
-        )
+        said.append(_not_forecast(left_out))
     off = [day for day, is_off in zip(ahead, holidays(ahead), strict=True) if is_off]
     if off:
         said.append(

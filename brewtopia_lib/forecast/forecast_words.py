@@ -36,9 +36,10 @@ def no_forecast(made: Forecast, branch: str | None = None) -> Headline | None:
 
 def aside(made: Forecast, branch: str | None = None) -> str:
     """How good it is, and what else there is to know of it."""
-    every = branch is None or made.days.empty
-    own = [note for note in made.notes if every or str(branch) in note]
-    return " ".join(filter(None, [how_good(made, branch), *own]))
+    own = made.of(branch)
+    every = branch is None or own.days.empty
+    notes = [note for note in own.notes if every or str(branch) in note]
+    return " ".join(filter(None, [how_good(made, branch), *notes]))
 
 
 def how_good(made: Forecast, branch: str | None = None) -> str | None:
@@ -61,8 +62,8 @@ def how_good(made: Forecast, branch: str | None = None) -> str | None:
         said += "; it repeats last week’s same day, because the model was no better here"
     if pd.notna(judged["covered_80"]):
         said += (
-            f". Of a hundred days {percent(judged['covered_80'], digits=0).removesuffix('%')} fell "
-            "within the range meant for 80"
+            f". {percent(judged['covered_80'], digits=0)} of the days tested fell within the range "
+            "meant for 80%"
         )
     return f"{said}."
 

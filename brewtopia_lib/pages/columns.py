@@ -9,12 +9,15 @@ import pandas as pd
 from brewtopia_lib.formats import count, number, records
 from brewtopia_lib.pages.markup import Html, safe
 
+_LONGEST_WORD = 13
+
 
 @dataclass(frozen=True)
 class Column:
     """One column of a table: which of the frame, its heading and how it is written.
 
-    `bar` draws the value as a bar beside it; `wide_only` leaves it out on narrow screens.
+    `bar` draws the value as a bar beside it; `wide_only` leaves it out on narrow screens; `whole`
+    keeps it on one line; `missing` is written where there is no value.
     """
 
     name: str
@@ -23,10 +26,12 @@ class Column:
     align: Literal["left", "right"] = "right"
     bar: bool = False
     wide_only: bool = False
+    whole: bool = False
+    missing: str = ""
 
 
 def table(frame: pd.DataFrame, columns: Sequence[Column], limit: int | None = None) -> Html:
-    """The frame as a table, the first column naming each row; missing values stay empty."""
+    """The frame as a table, the first column naming each row."""
     rows = records(frame if limit is None else frame.head(limit))
     tops = {c.name: max([number(row[c.name]) or 0.0 for row in rows], default=0.0) for c in columns}
     head = "".join(
@@ -48,12 +53,20 @@ def _classes(column: Column) -> str:
     return column.align + (" wide-only" if column.wide_only else "")
 
 
+def _has_long_word(text: str) -> bool:
+    """Whether a word is longer than ordinary ones, so that it may be broken to keep the table narrow."""
+    return any(len(word) > _LONGEST_WORD for word in text.replace("-", " ").split())
+
+
 def _cells(row: dict[str, Any], column: Column, place: int, tops: dict[str, float]) -> str:
     value = row[column.name]
-    written = "" if pd.isna(value) else column.write(value)
+    written = column.missing if pd.isna(value) else column.write(value)
     inside = written.markup if isinstance(written, Html) else safe(written)
     tag, scope = ("th", ' scope="row"') if place == 0 else ("td", "")
-    cell = f'<{tag}{scope} class="{_classes(column)}">{inside}</{tag}>'
+    wraps = " whole" if column.whole else ""
+    if isinstance(written, str) and _has_long_word(written):
+        wraps = " long"
+    cell = f'<{tag}{scope} class="{_classes(column)}{wraps}">{inside}</{tag}>'
     if column.bar:
         share = max(number(value) or 0.0, 0.0) / (tops[column.name] or 1)
         cell += (

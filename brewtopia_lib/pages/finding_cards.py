@@ -6,7 +6,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from brewtopia_lib.findings import Found
-from brewtopia_lib.findings.finding import Finding
+from brewtopia_lib.findings.finding import Finding, Kind
 from brewtopia_lib.formats import full_day, plural, pounds
 from brewtopia_lib.pages.chart_style import styled
 from brewtopia_lib.pages.finding_charts import evidence
@@ -18,6 +18,13 @@ MOST_CARDS = 6
 MOST_MAILED = 3
 """How many of the findings a mail shows with their chart."""
 ARROWS = {"up": "▲", "down": "▼", "idea": "◆"}
+MARKS: dict[Kind, str] = {
+    "unusual_day": "dash",
+    "opening_hours": "dash",
+    "missed_product": "stroke",
+    "price_gap": "stroke",
+}
+"""How the chart of a finding shows what was expected, where it is no line."""
 
 _TITLE = "What changed, and what it is worth"
 _ALSO = 40
@@ -43,7 +50,7 @@ def top_findings(found: Found, scope: Scope) -> Html:
     drawn = [evidence(one) for one in top]
     measure = (
         f"Worth most first, from the {period}. What changed was tested: at most one in twenty is "
-        "chance. One sale can count in several, so do not add these up."
+        "expected to be chance. One sale can count in several, so do not add these up."
     )
     return Html(
         f'<section><h2>{_TITLE}</h2><p class="measure">{safe(measure)}</p>'
@@ -65,7 +72,7 @@ def _nothing(found: Found, scope: Scope, notes: str, period: str) -> Html:
         f"Nothing surely changed {where}: of {plural(found.tests, 'thing')} looked at in "
         f"the {period}, none moved more than chance would have it."
         if found.long_enough
-        else f"Whether anything changed {where} cannot be told."
+        else f"It is too early to tell whether anything changed {where}."
     )
     return Html(
         f"<section><h2>{_TITLE}</h2><p>{safe(text)}</p>{notes}</section>",
@@ -90,7 +97,7 @@ def _caption(finding: Finding) -> str:
     measure = shown.measure[0].upper() + shown.measure[1:]
     if not shown.expected:
         return measure
-    mark = "dash" if finding.kind in ("unusual_day", "opening_hours") else "line"
+    mark = MARKS.get(finding.kind, "line")
     return f"{measure}; {mark}: {shown.expected_is}"
 
 

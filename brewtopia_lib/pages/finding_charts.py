@@ -23,6 +23,7 @@ from brewtopia_lib.pages.chart_style import (
 )
 
 HEIGHT = 132
+STRIP_HEIGHT = 76
 
 _MOST_BARS = 40
 
@@ -30,9 +31,10 @@ _MOST_BARS = 40
 @styled
 def evidence(finding: Finding, width: Width = "narrow") -> Figure:
     """Weeks as a line, days and hours as bars, branches as dots with the one in question apart."""
-    figure, axes = single(width, HEIGHT)
     shown = finding.evidence
     days = _days(shown)
+    of_branches = not days and not (shown.labels and shown.labels[0][2:3] == ":")
+    figure, axes = single(width, STRIP_HEIGHT if of_branches else HEIGHT)
     colour = DOWN if finding.effect.pounds < 0 else UP
     if days and (days[1] - days[0]).days > 1:
         _weeks(axes, shown, days, finding.since, colour)
@@ -43,10 +45,10 @@ def evidence(finding: Finding, width: Width = "narrow") -> Figure:
             else [False] * len(days)
         )
         _bars(axes, shown, [day(on) for on in days], marked, colour)
-    elif shown.labels and shown.labels[0][2:3] == ":":
-        _bars(axes, shown, list(shown.labels), [False] * len(shown.labels), colour)
-    else:
+    elif of_branches:
         _branches(axes, shown, finding.branch, colour)
+    else:
+        _bars(axes, shown, list(shown.labels), [False] * len(shown.labels), colour)
     return figure
 
 
@@ -121,7 +123,7 @@ def _ends(axes: Axes, labels: list[str]) -> None:
 
 
 def _branches(axes: Axes, shown: Evidence, own: str | None, colour: str) -> None:
-    """Every branch a dot on one line; a branch that has none of it stands at nothing."""
+    """Every branch a dot on one line, a stroke where this one is expected, at nothing if it has none."""
     known = {
         label: value
         for label, value in zip(shown.labels, shown.values, strict=True)
@@ -130,21 +132,24 @@ def _branches(axes: Axes, shown: Evidence, own: str | None, colour: str) -> None
     others = [value for label, value in known.items() if label != own]
     here = known.get(own or "", 0.0)
     usual = float(np.median(others)) if others else 0.0
+    expected = [value for value in shown.expected[:1] if value is not None]
     axes.axhline(0, color=PALE, lw=1.4, zorder=0)
     axes.scatter(others, np.zeros(len(others)), s=70, color=COFFEE, alpha=0.45, linewidths=0)
+    axes.vlines(expected, -0.3, 0.3, color=INK, lw=2)
+    axes.vlines(usual, -0.42, 0, color=MUTED, lw=1.2)
     axes.scatter([here], [0], s=110, color=colour, zorder=3)
-    left_first = here <= usual
+    low, high = min([here, *others, *expected]), max([here, *others, *expected])
     for value, text, where, ink in (
         (here, f"{shortened(own or '', 16)} {write(shown.measure, here)}", 1, colour),
-        (usual, f"others {write(shown.measure, usual)}", -1, MUTED),
+        (usual, f"half the others below {write(shown.measure, usual)}", -1, MUTED),
     ):
+        leftwards = value > (low + high) / 2
         axes.annotate(
-            text, (value, 0), xytext=(0, 16 * where), textcoords="offset points", color=ink,
-            ha="left" if (value == here) == left_first else "right",
+            text, (value, 0), xytext=(-4 if leftwards else 4, 13 * where),
+            textcoords="offset points", color=ink, ha="right" if leftwards else "left",
             va="bottom" if where > 0 else "top", fontweight="bold" if where > 0 else "normal",
             annotation_clip=False,
         )  # fmt: skip
-    low, high = min([here, *others]), max([here, *others])
     room = 0.08 * (high - low or 1.0)
     axes.set(xlim=(low - room, high + room), ylim=(-1, 1), xticks=[], yticks=[])
     axes.spines["bottom"].set_visible(False)

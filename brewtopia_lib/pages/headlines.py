@@ -26,6 +26,8 @@ from brewtopia_lib.formats import (
 from brewtopia_lib.pages.headline import LEVEL, NEAR, Headline, greatest, shares
 from brewtopia_lib.pages.scopes import Scope
 
+_WEEKS_FOR_LINE = 3
+
 
 def moved(change: float, against: str) -> str:
     """A change in words: `3.1% more than in the 4 weeks before`."""
@@ -97,31 +99,52 @@ def league(rows: pd.DataFrame) -> Headline | None:
 
 
 def uneven(rows: pd.DataFrame) -> str | None:
-    """Which branches traded on less than half as many days as others; `rows` is the league."""
-    branches = records(rows)
-    most = max((int(row["days_traded"]) for row in branches), default=0)
-    few = [str(row["branch"]) for row in branches if 2 * int(row["days_traded"]) < most]
+    """Which branches traded on fewer than half as many days as others; `rows` is the league."""
+    few, most = _with_few_days(rows)
     if not few:
         return None
     return (
-        f"{len(few)} of {plural(len(branches), 'branch', 'branches')} have sales on less than "
-        f"half of the {plural(most, 'day')} that others have ({some(few)}): totals by day "
-        "rise and fall with them."
+        f"{len(few)} of {plural(len(rows), 'branch', 'branches')} "
+        f"{'has' if len(few) == 1 else 'have'} sales on fewer than half of the "
+        f"{plural(most, 'day')} that others have ({some(few)}): totals by day rise and fall with "
+        f"{'it' if len(few) == 1 else 'them'}."
     )
 
 
-def standing(row: pd.DataFrame, scope: Scope) -> str | None:
-    """Where one branch stands among all, by level and by change; `row` is its league row."""
-    if row.empty:
+def _with_few_days(rows: pd.DataFrame) -> tuple[list[str], int]:
+    """The branches with fewer than half of the days of another, and how many that one has."""
+    branches = records(rows)
+    most = max((int(row["days_traded"]) for row in branches), default=0)
+    return [str(row["branch"]) for row in branches if 2 * int(row["days_traded"]) < most], most
+
+
+def standing(rows: pd.DataFrame, scope: Scope) -> str | None:
+    """Where one branch stands among all, by level and by change; `rows` is the league.
+
+    By level only where all have sales on about as many days.
+    """
+    traded = rows[rows["days_traded"] > 0]
+    own = records(traded[traded["branch"] == scope.branch])
+    if not own:
         return None
-    branch = records(row)[0]
-    text = (
-        f"{branch['branch']} is {_ordinal(branch['revenue_rank'])} of {scope.branches} by revenue"
-    )
-    change_rank = number(branch["change_rank"])
-    if change_rank is not None:
-        text += f" and {_ordinal(change_rank)} by change"
-    return text + "."
+    ranks = ["revenue", "change"] if not _with_few_days(traded)[0] else ["change"]
+    said = [
+        f"{_ordinal(rank)} of {int(traded[f'{name}_rank'].notna().sum())} by {name}"
+        for name in ranks
+        if (rank := number(own[0][f"{name}_rank"])) is not None
+    ]
+    return f"{scope.branch} is {listed(said)}." if said else None
+
+
+def of_chain(headline: pd.DataFrame, scope: Scope) -> str:
+    """What a figure of the chain beside one of the branch covers, where the branch has few days."""
+    few = 2 * int(headline.iloc[0]["days_traded"]) < 7 * scope.weeks
+    return "the chain’s (over all the chain’s days)" if few else "the chain’s"
+
+
+def comparable_weeks(weekly: pd.DataFrame) -> bool:
+    """Whether there are complete weeks enough to draw a line of them beside another's."""
+    return int(weekly["complete"].sum()) >= _WEEKS_FOR_LINE
 
 
 def against_chain(branch: pd.DataFrame, chain: pd.DataFrame, scope: Scope) -> Headline | None:
@@ -134,11 +157,8 @@ def against_chain(branch: pd.DataFrame, chain: pd.DataFrame, scope: Scope) -> He
 
 
 def weekday_hours(cells: pd.DataFrame) -> Headline | None:
-    """The busiest hour of the week, where one stands out, or those that are about as busy.
-
-    Only of the hours in which half of the branches or more are open.
-    """
-    rows = records(cells[cells["mostly_open"]])
+    """The busiest hour of the week, where one stands out, or those that are about as busy."""
+    rows = records(cells)
     if not rows:
         return None
     top = greatest(rows, "revenue_per_hour")
@@ -170,11 +190,12 @@ def weekday_hours(cells: pd.DataFrame) -> Headline | None:
     )
 
 
-def few_open(cells: pd.DataFrame) -> str | None:
-    """A word on hours in which few branches are open, where there are any."""
-    if cells["mostly_open"].all():
+def left_out(rows: pd.DataFrame) -> str | None:
+    """A word on branches that the hours leave out, where there are any; `rows` is the league."""
+    few, most = _with_few_days(rows)
+    if not few:
         return None
-    return "Without colour: hours in which less than half of the branches are open."
+    return f"Without {some(few)}, with sales on fewer than half of the {plural(most, 'day')} of others."
 
 
 def _hour_of_week(row: dict[str, Any]) -> str:
@@ -199,28 +220,6 @@ def incomplete(weekly: pd.DataFrame) -> str | None:
     if weekly["complete"].all():
         return None
     return "Outlined weeks are not complete from Monday to Sunday."
-
-
-def missing(missing_days: pd.DataFrame) -> Headline:
-    """How many branch-days are without sales that usually have some, and what they usually take."""
-    if missing_days.empty:
-        return Headline("No day is missing that usually has sales", "Nothing was found.")
-    lost = float(missing_days["expected_revenue"].astype(float).sum())
-    days = plural(len(missing_days), "branch-day")
-    text = f"{days} without sales, usually worth {pounds(lost)}"
-    return Headline(text, text + ".")
-
-
-def silent(silent_products: pd.DataFrame) -> Headline:
-    """How many products went silent at a branch, and what they brought."""
-    if silent_products.empty:
-        return Headline("No product has gone silent", "Nothing was found.")
-    lost = float(silent_products["weekly_revenue"].astype(float).sum())
-    text = (
-        f"{plural(len(silent_products), 'product')} gone silent at a branch, which used to bring "
-        f"{pounds(lost)} a week"
-    )
-    return Headline(text, text + ".")
 
 
 def _ordinal(value: Any) -> str:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable
+from datetime import date
 from html import unescape
 from typing import Any
 
@@ -42,15 +43,24 @@ __all__ = [
 ]
 
 
-def header(title: str, scope: Scope, overline: str = "", period: str | None = None) -> Html:
+def header(
+    title: str,
+    scope: Scope,
+    overline: str = "",
+    period: str | None = None,
+    *,
+    headline: pd.DataFrame | None = None,
+) -> Html:
     """What the page is about: title, period, what it is compared with, when data were loaded.
 
-    `period` replaces the scope's own.
+    `period` replaces the scope's own. `headline` is the analysis of that name, of which a page on
+    the whole chain tells the branches.
     """
     if period is None:
         period = scope.period
         period += f" · against {scope.before}" if scope.has_before else ""
-        period += "" if scope.branch else f" · {plural(scope.branches, 'branch', 'branches')}"
+        if headline is not None and not scope.branch:
+            period += f" · {plural(headline.iloc[0]['branches'], 'branch', 'branches')}"
     above = f'<p class="overline">{safe(overline)}</p>' if overline else ""
     return Html(
         f'<header>{above}<h1>{safe(title)}</h1><p class="period">{safe(period)}</p>'
@@ -99,12 +109,13 @@ def kpis(headline: pd.DataFrame, scope: Scope, chain: pd.DataFrame | None = None
     for name, level, column, write in cards:
         value, known = number(row[level]), change(row[column])
         lines = [f"{known.markup} on {safe(scope.before)}"] if known else []
-        if column in whole and (theirs := change(whole[column], muted=True)):
+        if known and column in whole and (theirs := change(whole[column], muted=True)):
             lines.append(f"chain {theirs.markup}")
         if level == "revenue" and (year := change(row["change_comparable_last_year"])):
             lines.append(f"{year.markup} on last year")
         shown.append((name, "–" if value is None else write(value), lines))
-    return Html(_cards(shown) + _like_for_like(row), [_numbers(shown)])
+    noun = "day" if scope.branch else "branch-day"
+    return Html(_cards(shown) + _like_for_like(row, noun), [_numbers(shown)])
 
 
 def counted(covered: pd.DataFrame) -> Html:
@@ -147,7 +158,7 @@ def _pence(value: Any) -> str:
     return pounds(value, pence=True)
 
 
-def _like_for_like(row: dict[str, Any]) -> str:
+def _like_for_like(row: dict[str, Any], noun: str) -> str:
     compared, *levels = (
         int(number(row[name]) or 0)
         for name in ("comparable_days", "days_traded", "days_traded_before")
@@ -155,7 +166,7 @@ def _like_for_like(row: dict[str, Any]) -> str:
     if not compared or levels == [compared, compared]:
         return ""
     return (
-        f'<p class="small">Changes are like for like: over {plural(compared, "branch-day")} with '
+        f'<p class="small">Changes are like for like: over {plural(compared, noun)} with '
         f"sales in both periods, of {count(levels[0])} in this and {count(levels[1])} in the one "
         "before.</p>"
     )
@@ -164,16 +175,19 @@ def _like_for_like(row: dict[str, Any]) -> str:
 def section(
     headline: Headline | None, measure: str, *inside: Html, note: str | None = None
 ) -> Html:
-    """A card under its headline, with what is measured beneath; nothing without a headline."""
+    """A card under its headline, with what is measured beneath; nothing without a headline.
+
+    Where nothing came of what should stand inside, there is nothing to say the measure of.
+    """
     if headline is None:
         return NOTHING
     shown = together(*inside).markup
+    said = "" if inside and not shown else f'<p class="measure">{safe(measure)}</p>'
     if note:
         shown += f'<p class="note">{safe(note)}</p>'
     card = f'<div class="card">{shown}</div>' if shown else ""
     return Html(
-        f'<section><h2>{safe(headline.text)}</h2><p class="measure">{safe(measure)}</p>'
-        f"{card}</section>",
+        f"<section><h2>{safe(headline.text)}</h2>{said}{card}</section>",
         [{"headline": headline.text}, *together(*inside).digest],
     )
 
@@ -223,13 +237,13 @@ def sources(covered: pd.DataFrame, scope: Scope) -> Html:
     branches = plural(row["branches"], "branch", "branches")
     known, of = [("Sales known", known_days(covered))], ""
     if scope.branch:
-        own, of = f"{full_day(scope.first_day)} to {full_day(scope.last_day)}", " of the chain"
+        own, of = _span(scope.first_day, scope.last_day), " of the chain"
         known = [(f"Sales of {scope.branch}", own), ("Sales of the chain", known_days(covered))]
-    begun = max(scope.first, min(scope.first_day, scope.until))
+    begun = scope.first if scope.first_day > scope.until else max(scope.first, scope.first_day)
     return facts(
         "Where the numbers come from",
         [
-            ("Period", f"{full_day(begun)} to {full_day(scope.until)}"),
+            ("Period", _span(begun, scope.until)),
             *known,
             (f"Files{of}", f"{plural(row['files'], 'till file')}, {branches}"),
             (f"Orders{of}", f"{count(row['orders'])} with {count(row['lines'])} lines"),
@@ -248,4 +262,8 @@ def known_days(covered: pd.DataFrame) -> str:
     row = records(covered)[0]
     if not row["orders"]:
         return "none yet"
-    return f"{full_day(row['first_day'])} to {full_day(row['last_day'])}"
+    return _span(row["first_day"], row["last_day"])
+
+
+def _span(first: date, last: date) -> str:
+    return full_day(first) if first == last else f"{full_day(first)} to {full_day(last)}"

@@ -22,9 +22,6 @@ PAIR_DEVIATIONS = 4
 """Nor are those less far above chance than this: the top of several hundred pairs is lucky."""
 
 
-_TELLING = 0.05
-
-
 def top_products(top: pd.DataFrame) -> Headline | None:
     """What earns most and what sells most often."""
     rows = records(top)
@@ -60,7 +57,7 @@ def movers(moved_products: pd.DataFrame, scope: Scope) -> Headline | None:
     before = float(moved_products["revenue_before"].astype(float).sum()) / scope.weeks
     if abs(total) < LEVEL * before:
         return Headline(f"Products together earned what they did in {scope.before}", numbers)
-    telling = [name for name in effects if abs(effects[name]) >= _TELLING * abs(total)]
+    telling = [name for name in effects if round(effects[name])]
     because = ", ".join(f"{name} {pounds(effects[name], signed=True)}" for name in telling)
     return Headline(
         f"Products together earned {pounds(abs(total))} a week {'more' if total > 0 else 'less'} "

@@ -1,4 +1,4 @@
-"""What the frames on the quality of the data say in one sentence; pure."""
+"""What the frames on the quality of the data, and on what is missing, say in one sentence; pure."""
 
 import pandas as pd
 
@@ -10,6 +10,12 @@ from brewtopia_lib.formats import (
     records,
 )
 from brewtopia_lib.pages.headline import Headline
+from brewtopia_lib.pages.scopes import Scope
+
+_DAYS_FOR_MISSING = 8
+"""Days with sales of which one weekday at least has come round again."""
+_DAYS_FOR_SILENT = 10
+"""Seven days on which a product is sold, and three on which it is not."""
 
 
 def quality(covered: pd.DataFrame) -> Headline:
@@ -37,9 +43,7 @@ def branch_days(known: pd.DataFrame) -> Headline | None:
         return Headline(f"{branches} with sales on {plural(max(days), 'day')}", numbers)
     few = sum(2 * one < max(days) for one in days)
     if few:
-        text = (
-            f"{few} of {branches} {'has' if few == 1 else 'have'} less than half the days of others"
-        )
+        text = f"{few} of {branches} {'has' if few == 1 else 'have'} fewer than half of the days of others"
         return Headline(text, numbers)
     return Headline(f"{branches} with sales on {min(days)} to {max(days)} days", numbers)
 
@@ -73,3 +77,43 @@ def look_alikes(rows: pd.DataFrame) -> Headline:
     top = records(rows)[0]
     text = f"{plural(len(rows), 'pair')} of products with names that look alike"
     return Headline(text, f"For one, {top['product_a']} and {top['product_b']}.")
+
+
+def missing(missing_days: pd.DataFrame, scope: Scope, days: int) -> Headline:
+    """How many branch-days are without sales that usually have some, and what they usually take.
+
+    `days` is how many with sales there are to tell it from.
+    """
+    if missing_days.empty:
+        if days < _DAYS_FOR_MISSING:
+            return _too_few(days, "a day is missing")
+        return Headline("No day is missing that usually has sales", "Nothing was found.")
+    lost = float(missing_days["expected_revenue"].astype(float).sum())
+    without = plural(len(missing_days), "day" if scope.branch else "branch-day")
+    text = f"{without} without sales, usually worth {pounds(lost)}"
+    return Headline(text, text + ".")
+
+
+def silent(silent_products: pd.DataFrame, scope: Scope, days: int) -> Headline:
+    """How many products went silent at a branch, and what they brought; `days` as in `missing`."""
+    if silent_products.empty:
+        if days < _DAYS_FOR_SILENT:
+            return _too_few(days, "a product has gone silent")
+        return Headline("No product has gone silent", "Nothing was found.")
+    lost = float(silent_products["weekly_revenue"].astype(float).sum())
+    have = "has" if len(silent_products) == 1 else "have"
+    text = (
+        f"{plural(len(silent_products), 'product')} {have} gone silent "
+        f"{'here' if scope.branch else 'at a branch'}, which used to bring {pounds(lost)} a week"
+    )
+    return Headline(text, text + ".")
+
+
+def days_with_sales(daily: pd.DataFrame) -> int:
+    """How many days of the period, and of the eight weeks before it, have sales."""
+    return int(daily["revenue"].notna().sum())
+
+
+def _too_few(days: int, what: str) -> Headline:
+    text = f"Too few days of sales to tell whether {what}"
+    return Headline(text, f"There {'is' if days == 1 else 'are'} {plural(days, 'day')} of them.")

@@ -27,7 +27,6 @@ class Scope:
     branch: str | None
     first_day: date
     last_day: date
-    branches: int
     loaded_at: datetime
 
     @property
@@ -85,12 +84,12 @@ class Scope:
         days = (min(self.until, self.last_day) - self.first_day).days + 1
         possible = days // 14
         said = (
-            f"Sales of {self.where} begin on {full_day(self.first_day)}: {plural(days, 'day')} is "
-            f"too short to compare {plural(self.weeks, 'week')} with {self.before}, so changes "
-            "are left out."
+            f"Sales of {self.where} begin on {full_day(self.first_day)}: {plural(days, 'day')} "
+            f"{'is' if days == 1 else 'are'} too few to compare {plural(self.weeks, 'week')} with "
+            f"{self.before}, so changes are left out."
         )
         if possible:
-            said += f" A report over {plural(possible, 'week')} could compare."
+            said += f" A report over {plural(possible, 'week')} could: add --weeks {possible}."
         return said
 
 
@@ -117,7 +116,7 @@ def find_scope(
             raise WarehouseError(f"{files} loaded, but not one sale: `brewtopia quality` says why")
         loaded_at = pd.Timestamp(covered["loaded_at"]).to_pydatetime()
         day = loaded_at.date()
-        return Scope(day, weeks, None, first_day=day, last_day=day, branches=0, loaded_at=loaded_at)
+        return Scope(day, weeks, None, first_day=day, last_day=day, loaded_at=loaded_at)
     if not 1 <= weeks <= LONGEST_WEEKS:
         raise ParameterError(f"weeks must be 1 to {LONGEST_WEEKS}, and not {weeks}")
     first_day, last_day = _date(covered["first_day"]), _date(covered["last_day"])
@@ -143,7 +142,6 @@ def find_scope(
         branch=branch,
         first_day=first_day,
         last_day=last_day,
-        branches=int(covered["branches"]),
         loaded_at=pd.Timestamp(covered["loaded_at"]).to_pydatetime(),
     )
 

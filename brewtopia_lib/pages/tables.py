@@ -1,11 +1,11 @@
 """The analyses that read better as tables than as charts: frame in, HTML out; pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
-from brewtopia_lib.formats import count, full_day, percent, pounds, weekday_and_day
+from brewtopia_lib.formats import count, day, day_and_year, percent, pounds, weekday_and_day
 from brewtopia_lib.pages.columns import Column, table
 from brewtopia_lib.pages.markup import Html
 from brewtopia_lib.pages.page import change
@@ -21,6 +21,10 @@ def _pence(value: Any) -> str:
     return pounds(value, pence=True)
 
 
+def _share(value: Any) -> str:
+    return percent(value) if value else "–"
+
+
 def _signed(value: Any) -> str:
     return pounds(value, signed=True)
 
@@ -32,6 +36,12 @@ def _left(name: str, heading: str) -> Column:
 def _known(frame: pd.DataFrame, columns: list[Column]) -> list[Column]:
     """The columns that have at least one value: what is not known is left out."""
     return [column for column in columns if frame[column.name].notna().any()]
+
+
+def _dated(*days: pd.Series) -> Callable[[Any], str]:
+    """How to write these days: with the year only where there are several."""
+    years = {year for one in days for year in pd.to_datetime(one).dt.year}
+    return day if len(years) == 1 else day_and_year
 
 
 def league(rows: pd.DataFrame) -> Html:
@@ -49,11 +59,11 @@ def league(rows: pd.DataFrame) -> Html:
 
 
 def movers(rows: pd.DataFrame, scope: Scope, limit: int = 10) -> Html:
-    """Products by what moved most of them in pounds a week: the change, or volume, price or mix."""
+    """Products by how much they moved in pounds a week, and what of it is volume, price and mix."""
     amounts = ["change_pounds", "volume_effect", "price_effect", "mix_effect"]
     weekly = rows.assign(**{name: rows[name].astype(float) / scope.weeks for name in amounts})
-    most = weekly[amounts].abs().max(axis=1)
-    weekly = weekly.loc[most.sort_values(ascending=False, kind="stable").index]
+    moved = weekly["change_pounds"].abs()
+    weekly = weekly.loc[moved.sort_values(ascending=False, kind="stable").index]
     columns = [
         _left("product", "Product"),
         Column("change_pounds", "£ a week", _signed),
@@ -113,22 +123,22 @@ def pairs(together: pd.DataFrame, limit: int = 6) -> Html:
     return table(named, columns, limit) if len(named) else Html("")
 
 
-def missing_days(rows: pd.DataFrame, limit: int = 12) -> Html:
+def missing_days(rows: pd.DataFrame, scope: Scope, limit: int = 12) -> Html:
     """Branch-days without sales and what they usually bring."""
     columns = [
         _left("branch", "Branch"),
-        Column("sold_on", "Day", full_day, align="left"),
+        Column("sold_on", "Day", _dated(rows["sold_on"]), align="left", whole=True),
         Column("expected_revenue", "Usually", pounds),
     ]
-    return table(rows, columns, limit) if len(rows) else Html("")
+    return table(rows, columns[1:] if scope.branch else columns, limit) if len(rows) else Html("")
 
 
-def silent_products(rows: pd.DataFrame, limit: int = 12) -> Html:
+def silent_products(rows: pd.DataFrame, scope: Scope, limit: int = 12) -> Html:
     """Products gone silent at a branch, and what they used to bring."""
     columns = [
         _left("product", "Product"),
-        _left("branch", "Branch"),
-        Column("last_sold_on", "Last sold", full_day, align="left"),
+        *([] if scope.branch else [_left("branch", "Branch")]),
+        Column("last_sold_on", "Last sold", _dated(rows["last_sold_on"]), align="left", whole=True),
         Column("weekly_revenue", "£ a week", pounds),
     ]
     return table(rows, columns, limit) if len(rows) else Html("")
@@ -136,10 +146,11 @@ def silent_products(rows: pd.DataFrame, limit: int = 12) -> Html:
 
 def days_of_branches(known: pd.DataFrame) -> Html:
     """The branches with their first and last day of sales; `known` is the analysis `branches`."""
+    written = _dated(known["first_day"], known["last_day"])
     columns = [
         _left("branch", "Branch"),
-        Column("first_day", "First day", full_day, align="left"),
-        Column("last_day", "Last day", full_day, align="left"),
+        Column("first_day", "First day", written, align="left", whole=True),
+        Column("last_day", "Last day", written, align="left", whole=True),
         Column("days", "Days", count),
         Column("orders", "Orders", count, wide_only=True),
         Column("revenue", "Revenue", _pence, wide_only=True),
@@ -173,10 +184,10 @@ def against_chain(unlike: pd.DataFrame, limit: int = 8) -> Html:
     """Products whose share of units differs most from the chain's, with prices."""
     columns = [
         _left("product", "Product"),
-        Column("share", "of units", percent),
-        Column("share_chain", "in the chain", percent),
-        Column("price", "Price", _pence),
-        Column("price_chain", "in the chain", _pence),
+        Column("share", "Share of units", _share, missing="–"),
+        Column("share_chain", "Share in the chain", _share, missing="–"),
+        Column("price", "Price", _pence, missing="–"),
+        Column("price_chain", "Price in the chain", _pence, missing="–"),
     ]
     return table(unlike, columns, limit)
 
@@ -199,9 +210,9 @@ def tenders(mix: pd.DataFrame) -> Html:
 def last_days(daily: pd.DataFrame, limit: int = 7) -> Html:
     """The last days, each against its weekday last week, four-week average and last year."""
     columns = [
-        Column("sold_on", "Day", weekday_and_day, align="left"),
-        Column("revenue", "Revenue", pounds),
-        Column("change_same_weekday_last_week", "Last week", _change),
+        Column("sold_on", "Day", weekday_and_day, align="left", whole=True),
+        Column("revenue", "Revenue", pounds, missing="no sales"),
+        Column("change_same_weekday_last_week", "Same day last week, like for like", _change),
         Column("change_four_week_average", "4-week mean", _change),
         Column("change_last_year", "Last year", _change),
     ]
@@ -248,9 +259,9 @@ def look_alikes(rows: pd.DataFrame, limit: int = 20) -> Html:
         _left("product_a", "One"),
         _left("product_b", "Other"),
         Column("revenue_a", "Revenue", pounds),
-        Column("revenue_b", "Other’s", pounds),
-        Column("average_price_a", "Price", _pence),
-        Column("average_price_b", "Other’s", _pence),
+        Column("revenue_b", "Other’s revenue", pounds),
+        Column("average_price_a", "Price", _pence, wide_only=True),
+        Column("average_price_b", "Other’s price", _pence, wide_only=True),
     ]
     return table(rows, columns, limit) if len(rows) else Html("")
 

@@ -1,6 +1,7 @@
 -- one row per weekday, hour
--- Averages over the branch-days that traded on that weekday, of the branches that sold something in
--- that hour of that weekday in the period: what one branch takes in an hour in which it is open.
+-- What all branches take together: the sum of each branch's own average over the days on which it
+-- traded, so that a lost file does not tilt its weekday. A branch that traded on fewer than half of
+-- the days of another is left out, because it would lift the few weekdays it has.
 with
 hours as (
     select
@@ -17,9 +18,22 @@ hours as (
     group by branch, sold_on, hour
 ),
 
+branch_days as (
+    select branch, count(distinct sold_on) as days
+    from hours
+    group by branch
+),
+
+counted as (
+    select branch
+    from branch_days
+    where 2 * days >= (select max(days) from branch_days)
+),
+
 branch_weekdays as (
     select branch, weekday, count(distinct sold_on) as days
     from hours
+    where branch in (select branch from counted)
     group by branch, weekday
 ),
 
@@ -29,27 +43,36 @@ branch_hours as (
     group by branch, weekday, hour
 ),
 
-week_hours as (
+-- In decimals, whose sum is the same in whatever order.
+averages as (
     select
         branch_hours.weekday,
         branch_hours.hour,
-        cast(sum(branch_hours.revenue) as double precision) / sum(branch_weekdays.days)
-            as revenue_per_hour,
-        cast(sum(branch_hours.orders) as double precision) / sum(branch_weekdays.days)
-            as orders_per_hour,
-        cast(sum(branch_weekdays.days) as bigint) as days
+        branch_weekdays.days,
+        cast(
+            cast(branch_hours.revenue as double precision) / branch_weekdays.days
+            as decimal(18, 8)
+        ) as revenue,
+        cast(
+            cast(branch_hours.orders as double precision) / branch_weekdays.days
+            as decimal(18, 8)
+        ) as orders
     from branch_hours
     inner join branch_weekdays
         on branch_weekdays.branch = branch_hours.branch
         and branch_weekdays.weekday = branch_hours.weekday
-    group by branch_hours.weekday, branch_hours.hour
 ),
 
 final as (
     select
-        week_hours.*,
-        2 * days >= max(days) over (partition by weekday) as mostly_open
-    from week_hours
+        weekday,
+        hour,
+        sum(revenue) as revenue_per_hour,
+        sum(orders) as orders_per_hour,
+        cast(sum(days) as bigint) as days,
+        count(*) as branches
+    from averages
+    group by weekday, hour
 )
 
 select * from final

@@ -55,10 +55,8 @@ select
 from rows
 join heads using (row_no)
 left join rows as head on heads.head_no = head.row_no
-left join branches as own_branches
-    on rows.object_no = own_branches.object_no and rows.branch = own_branches.text
-left join branches as head_branches
-    on head.object_no = head_branches.object_no and head.branch = head_branches.text
+left join branches as own_branches on rows.branch = own_branches.text
+left join branches as head_branches on head.branch = head_branches.text
 left join payments as own_payments on rows.payment = own_payments.text
 left join payments as head_payments on head.payment = head_payments.text
 left join totals as own_totals on rows.total = own_totals.text

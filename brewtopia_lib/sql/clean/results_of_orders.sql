@@ -24,4 +24,5 @@ select
     totals.total as till_total
 from rejected
 join raw on rejected.row_no = raw.rowid
-join totals on raw.total = totals.text;
+join terms_texts on raw.terms_key = terms_texts.key
+join totals on terms_texts.total = totals.text;

@@ -1,7 +1,8 @@
--- One row per distinct branch text of an object, and per distinct pair of payment and total, each
--- with its key.
-create or replace temp table branch_texts as
-select distinct object_no, branch as text, branch_key as key from raw;
-
-create or replace temp table tender_texts as
-select distinct payment, total, tender_key as key from raw;
+-- One row per distinct text of what an order is sold under, its key, and the texts it is made of.
+create or replace temp table terms_texts as
+with split as (
+    select text, key, string_split(text, chr(0)) as parts
+    from (select distinct terms as text, terms_key as key from raw)
+)
+select text, key, parts[1] as branch, parts[2] as payment, parts[3] as total
+from split;
