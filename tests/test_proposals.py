@@ -11,7 +11,7 @@ from brewtopia_lib.cleaning import clean
 from brewtopia_lib.cleaning.feeds import load_feeds, parse_feed
 from brewtopia_lib.cli import main
 from brewtopia_lib.desk.proposals import new_feed
-from brewtopia_lib.errors import BrewtopiaError, FeedError
+from brewtopia_lib.errors import BrewtopiaError, FeedError, SourceError, UsageError
 
 NAME, CARD = "Quackenbush", "4929123412345678"
 ITEMS = [("Latte", "Large", 245), ("Tea", "Regular", 130), ("Flat white", "Regular", 215)]
@@ -168,6 +168,16 @@ def test_no_feed_can_be_told(text: str, tmp_path: Path) -> None:
     path.write_text(text)
     with pytest.raises(FeedError, match=r"a\.csv|add-a-till"):
         new_feed(path)
+
+
+def test_no_file_to_look_at(tmp_path: Path) -> None:
+    """A file that is not there, a folder without one, and an empty name are clear errors."""
+    with pytest.raises(SourceError, match="nosuch.csv does not exist"):
+        new_feed(tmp_path / "nosuch.csv")
+    with pytest.raises(SourceError, match="there is no till file in"):
+        new_feed(tmp_path)
+    with pytest.raises(UsageError, match="is empty"):
+        new_feed("")
 
 
 def test_the_command_prints_a_feed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -60,7 +60,7 @@ def new_feed(file: str | Path, name: str | None = None) -> Proposal:
     file cannot be read, and FeedError where no feed can be told from it.
     """
     path = Path(file)
-    objects, failures = list_objects("", [str(path)])
+    objects, failures = list_objects("", [str(path) if str(file).strip() else ""])
     if not objects:
         message = failures[0][1] if failures else f"there is no till file in {path}: name one"
         raise SourceError(message, source=str(path))
