@@ -163,9 +163,9 @@ class RawReader:
         # a key says all that its texts do, so that no text is hashed twice
         keyed = {
             first.layout.get(role)
-            for texts in self._keys.values()
-            for text in texts
-            for role in self._texts.get(text, ("", ()))[1]
+            for parts in self._keys.values()
+            for kept in parts
+            for role in self._texts.get(kept, ("", ()))[1]
         }
         whole_row = [name for index, name in enumerate(names) if index not in keyed] + [*self._keys]
         query = (
