@@ -47,6 +47,8 @@ def test_however_baskets_are_cut(
 
 def test_ids_stay_as_they_are(tmp_path: Path) -> None:
     """An order keeps its id from one version of the library to the next."""
-    tried = try_files(tmp_path, {"a.csv": row(items="Large Latte - 2.45, Tea - 1.60", total="4.05")})
+    tried = try_files(
+        tmp_path, {"a.csv": row(items="Large Latte - 2.45, Tea - 1.60", total="4.05")}
+    )
     [(order,)] = tried.rows("select order_id from orders where branch = 'Leeds'")
     assert order == "2cdfda9161c4cab308993905eefa8db9"
