@@ -53,6 +53,20 @@ def test_a_batch_is_a_file_a_table(tmp_path: Path) -> None:
     assert names == sorted(f"{table}/{batch}" for table in TABLES)
 
 
+def test_types_are_those_of_an_empty_one(tmp_path: Path) -> None:
+    """A file has the columns, in their order and of the types, that older files and Redshift have."""
+    written = cleaned(tmp_path / "written", a=till([Order(), "broken\n"]))
+    empty = settings_in(tmp_path / "empty")
+    shapes = []
+    with duckdb.connect() as connection:
+        for settings in (written, empty):
+            Lake(settings.lake).attach(connection)
+            shapes.append(
+                {t: connection.execute(f"describe from lake_{t}").fetchall() for t in TABLES}
+            )
+    assert shapes[0] == shapes[1]
+
+
 def test_nothing_personal_is_in_it(tmp_path: Path) -> None:
     """Neither bytes nor columns of the lake tell of customers and their cards."""
     here = cleaned(

@@ -70,7 +70,7 @@ class Items:
         """Make the table items, one row per item."""
         fill(
             connection, "items",
-            "item_no integer, product varchar, size varchar, flavour varchar, quantity integer,"
+            "item_no bigint, product varchar, size varchar, flavour varchar, quantity integer,"
             " unit_price decimal(12, 2), line_total decimal(12, 2), problem varchar",
             [
                 (
@@ -195,7 +195,7 @@ def parse_line_items(connection: DuckDBPyConnection, feed: Feed) -> Items:
         item = _line_item(dict(zip(_LINE_TEXTS, texts, strict=True)), feed)
         rows.append((*texts, items.number(item), item.problem))
     columns = ", ".join(f"{name}_text varchar" for name in _LINE_TEXTS)
-    fill(connection, "item_texts", f"{columns}, item_no integer, problem varchar", rows)
+    fill(connection, "item_texts", f"{columns}, item_no bigint, problem varchar", rows)
     items.keep(connection)
     return items
 
