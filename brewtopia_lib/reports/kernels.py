@@ -95,6 +95,20 @@ def end_family(pid: int) -> None:
 class Client(AsyncKernelClient):
     """Sees at once when its kernel is ready; the base class listens for a while after that."""
 
+    def start_channels(
+        self,
+        shell: bool = True,
+        iopub: bool = True,
+        stdin: bool = True,
+        hb: bool = False,
+        control: bool = True,
+    ) -> None:
+        """Start the channels without the heartbeat: whether a kernel lives, its process tells.
+
+        Its thread may still be starting when a kernel that was ended at once is cleared away.
+        """
+        super().start_channels(shell, iopub, stdin, hb, control)
+
     async def wait_for_ready(self, timeout: float | None = None) -> None:
         """Return when the kernel has answered and says that it is idle.
 
