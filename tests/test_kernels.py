@@ -14,6 +14,7 @@ from typing import Any
 import nbformat
 import psutil
 import pytest
+from jupyter_client.channels import HBChannel
 from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_client.manager import KernelManager
 from nbclient import NotebookClient
@@ -197,6 +198,16 @@ def test_ended_before_it_started(start: KernelStart) -> None:
     with one_kernel(plain_environment(), start) as kernel:
         kernel.end()
         assert starts(kernel) == "died"
+
+
+def test_no_heartbeat_is_listened_to() -> None:
+    """No thread of a client's is left to start when a kernel has gone: its process tells if it lives."""
+    with one_kernel(plain_environment(), "warm") as kernel:
+        client = NotebookClient(
+            nbformat.v4.new_notebook(), kernel_manager_class=kernel.manager_class
+        )
+        with client.setup_kernel():
+            assert not any(isinstance(one, HBChannel) for one in threading.enumerate())
 
 
 def test_what_a_kernel_says_when_it_cannot_start_is_kept(tmp_path: Path) -> None:
